@@ -1,0 +1,71 @@
+"""The errors that byoa raises on purpose, sorted by who can fix them.
+
+- ToolkitError
+  - UserError              whoever sent the request or started the job
+    - BadPayload           400  the bytes do not say what their content type promises
+    - BadAccept            406  no format answers the Accept header
+    - PayloadTooLarge      413
+    - BadContentType       415  no format reads the content type
+    - BadHyperparameter    400
+    - BadChannel           400
+    - BadArtifact          400  a model file or archive
+    - BadOption            400  an option, variable or configuration file
+  - AlgorithmFault         500  whoever wrote the plugin
+
+Each message is one sentence: where, what it must be, what it got. Anything that is not a ToolkitError is a defect
+of this toolkit or of a plugin, and its trace goes to the log.
+"""
+
+
+class ToolkitError(Exception):
+    """Something went wrong that one sentence can explain; `status` is the HTTP status of a request that met it."""
+
+    status = 500
+
+
+class UserError(ToolkitError):
+    """The input is wrong: whoever sent it can mend it."""
+
+    status = 400
+
+
+class BadPayload(UserError):
+    """A body or file that does not say what its content type promises."""
+
+
+class BadAccept(UserError):
+    """An Accept header that no format answers."""
+
+    status = 406
+
+
+class PayloadTooLarge(UserError):
+    """A body over the limit."""
+
+    status = 413
+
+
+class BadContentType(UserError):
+    """A content type that no format reads."""
+
+    status = 415
+
+
+class BadHyperparameter(UserError):
+    """A hyperparameter that is unknown, missing, out of range or contradicted by the data."""
+
+
+class BadChannel(UserError):
+    """A channel that is missing, empty or unknown."""
+
+
+class BadArtifact(UserError):
+    """A model file or model.tar.gz that cannot be what it should be."""
+
+
+class BadOption(UserError):
+    """A command's option, an environment variable or a configuration file that cannot be used."""
+
+
+class AlgorithmFault(ToolkitError):
+    """A plugin breaks its contract: whoever wrote it can mend it."""
