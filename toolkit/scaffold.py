@@ -1,0 +1,39 @@
+"""A new algorithm's package, made from the files in toolkit/template: a plugin, its test and its README."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from string import Template
+
+from toolkit.errors import BadOption
+
+TEMPLATE = Path(__file__).parent / "template"
+
+
+def create(name: str, parent: Path) -> Path:
+    """Makes the folder `parent`/`name` and returns it. Raises BadOption where it exists or `name` cannot be one."""
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise BadOption(f"the name must be lower-case words joined by dashes, such as my-algorithm; got {name!r}")
+    folder = parent / name
+    if folder.exists():
+        raise BadOption(f"{folder} exists already; choose another name or remove it")
+    draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
+    try:
+        _fill(draft, name)
+        draft.chmod(0o755)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _fill(folder: Path, name: str) -> None:
+    module = name.replace("-", "_")
+    values = {"name": name, "module": module, "class_name": name.title().replace("-", "")}
+    for source in sorted(TEMPLATE.iterdir()):
+        if source.is_file():
+            text = Template(source.read_text()).substitute(values)
+            (folder / source.name.replace("module", module)).write_text(text)

@@ -1,0 +1,156 @@
+"""The `train` program: reads a job under /opt/ml, lets the algorithm learn, leaves a model or the reason why not.
+
+Exit status 0 means that the model lies in model/; anything else that output/failure says what went wrong. SIGTERM
+(a stopped job, a spot instance taken back) saves what has been learned so far and ends with status 0.
+
+Source: the Developer Guide's "Run Your Training Algorithm" and "Signal Success or Failure" pages.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from toolkit import environment
+from toolkit.environment import OPT_ML, TrainingJob
+from toolkit.errors import BadChannel, BadOption, ToolkitError
+
+LABEL_SIZE = 1  # columns of labels in front, where the content type does not say: SageMaker's default in training
+LOG_FORMAT = "[%(asctime)s %(levelname)s] %(message)s"
+log = logging.getLogger("byoa.training")
+
+
+class Stopped(BaseException):
+    """The platform asked the job to stop; not an Exception, so that no plugin catches it by accident."""
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--algorithm", help="Name of the algorithm; an image says it by the variable ALGORITHM.")
+@click.option("--opt-ml", type=click.Path(path_type=Path), default=OPT_ML, show_default=True, help="Root of the job's tree.")
+def main(algorithm: str | None, opt_ml: Path) -> None:
+    """Train as SageMaker does: input/config and input/data are read, model/ and output/ written.
+
+    On your own files, `byoa train` builds that tree and calls this program.
+    """
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=LOG_FORMAT, datefmt="%m/%d/%Y %H:%M:%S")
+    try:
+        job = environment.read_training_job(opt_ml)
+        environment.export(job)
+        train(environment.algorithm_name(algorithm), job)
+        job.succeed()
+    except Exception as error:
+        message = str(error) if isinstance(error, ToolkitError) else f"{type(error).__name__}: {error}"
+        TrainingJob(opt_ml).fail(message, traceback.format_exc())
+        log.error("%s", message, exc_info=not isinstance(error, ToolkitError))
+        sys.exit(1)
+
+
+def train(name: str, job: TrainingJob) -> None:
+    """Runs one job: the algorithm learns from channel `train`, is saved, and is scored on channel `test`."""
+    from toolkit.algorithm import find
+
+    if len(job.hosts) > 1:
+        raise BadOption(f"the job has {len(job.hosts)} hosts, this version trains on one; set InstanceCount to 1")
+    plugin = find(name)
+    algorithm = plugin(**job.hyperparameters)
+    check_channels(plugin, job)
+    log.info("algorithm %s, hyperparameters %s", name, algorithm.hyperparameters.model_dump(exclude_none=True))
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        learn(algorithm, passes(algorithm, job, "train"))
+        stopped = False
+    except Stopped:
+        stopped = True
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what follows takes less than the grace time
+    save(algorithm, job, stopped)
+    report(job, "train", algorithm.metrics_ if algorithm.is_fitted else {})
+    if "test" in job.inputs and not stopped:
+        report(job, "test", algorithm.score(batch for _, batch in passes(algorithm, job, "test")))
+
+
+def _stop(signal_number, frame) -> None:
+    raise Stopped
+
+
+def check_channels(plugin: type, job: TrainingJob) -> None:
+    """Raises BadChannel for a channel that the algorithm does not know, or needs and does not get."""
+    known = {channel.name for channel in plugin.channels}
+    for unknown in sorted(set(job.inputs) - known):
+        raise BadChannel(f"unknown channel {unknown!r}; algorithm {plugin.name!r} reads {', '.join(sorted(known))}")
+    for channel in plugin.channels:
+        if channel.required and channel.name not in job.inputs:
+            given = ", ".join(sorted(job.inputs)) or "none"
+            raise BadChannel(f"channel {channel.name!r} is required; the job has {given}")
+
+
+def passes(algorithm, job: TrainingJob, channel: str):
+    """The mini-batches of a channel, to be iterated once for each pass over it."""
+    from toolkit.channels import Passes
+
+    declared = next(declared for declared in algorithm.channels if declared.name == channel)
+    return Passes(job.inputs[channel], declared.content_type, algorithm.rows_per_batch, LABEL_SIZE)
+
+
+def learn(algorithm, batches) -> None:
+    """Fits the algorithm: in passes over the mini-batches where it can, else on all rows at once."""
+    from toolkit import rounds
+    from toolkit.algorithm import check_feature_dim, has_rounds
+    from toolkit.dataset import concatenate
+
+    if has_rounds(algorithm):
+        n_features = next(iter(batches))[1].n_features
+        check_feature_dim(algorithm, n_features)
+        rounds.run(algorithm.rounds(n_features), Progress(batches))
+    else:
+        data = concatenate(batch for _, batch in Progress(batches))
+        check_feature_dim(algorithm, data.n_features)
+        algorithm.fit(data.X, data.y)
+
+
+class Progress:
+    """Mini-batches that say in the log how many rows each pass had, and how fast it was."""
+
+    def __init__(self, batches):
+        self.batches = batches
+        self.n_passes = 0
+
+    def __iter__(self) -> Iterator:
+        self.n_passes += 1
+        n_rows, start = 0, time.perf_counter()
+        for key, batch in self.batches:
+            yield key, batch
+            n_rows += len(batch)
+        seconds = time.perf_counter() - start
+        log.info("pass %d: %d rows in %.2f s, %.0f records/second", self.n_passes, n_rows, seconds, n_rows / seconds)
+
+
+def save(algorithm, job: TrainingJob, stopped: bool) -> None:
+    """Writes the model; of a job that was stopped before its first model, the folder stays empty."""
+    if not algorithm.is_fitted:
+        log.warning("stopped before there was a first model; nothing is saved")
+        return
+    draft = job.model_dir / ".draft"
+    draft.mkdir(parents=True, exist_ok=True)
+    algorithm.save(draft)
+    for path in draft.iterdir():
+        os.replace(path, job.model_dir / path.name)
+    draft.rmdir()
+    log.info("%s saved to %s", "the model so far was" if stopped else "the model is", job.model_dir)
+
+
+def report(job: TrainingJob, channel: str, losses: dict[str, float]) -> None:
+    """Prints metrics as SageMaker's own algorithms do, so that its metric definitions find them."""
+    for name, value in losses.items():
+        log.info("#quality_metric: host=%s, %s %s <loss>=%s", job.current_host, channel, name, value)
+
+
+if __name__ == "__main__":
+    main(prog_name="train")
