@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import BadOption
+from toolkit.files import written_whole
 
 OPT_ML = Path("/opt/ml")
 FAILURE_CHARACTERS = 1024  # what SageMaker shows of output/failure
+MIB = 1024 * 1024  # SageMaker's MB: its 6 MB are 6,291,456 bytes
+NUMERICAL_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,8 @@ class TrainingJob:
     def _write_output(self, name: str, text: str) -> None:
         folder = self.root / "output"
         folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".{name}.tmp"
-        draft.write_text(text)
-        os.replace(draft, folder / name)
+        with written_whole(folder / name) as file:
+            file.write(text.encode())
 
 
 def read_training_job(root: Path = OPT_ML) -> TrainingJob:
@@ -155,3 +157,106 @@ def _variables(job: TrainingJob) -> dict[str, str]:
     }
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
     return texts | {"SM_TRAINING_ENV": json.dumps(values)}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A bound on what the server takes, and the variable that set it or could have."""
+
+    value: int
+    source: str
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How a server runs, as the variables of the `serve` program say."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: Limit | None = None  # None: as CPU and memory allow
+    payload: Limit = Limit(25 * MIB, "the default")  # bytes of a request's body; 0 is without limit
+    timeout: Limit = Limit(60, "the default")  # seconds for one request
+    queue: Limit = Limit(100, "the default")  # requests that may be in one worker at once
+    default_accept: str = "application/json"
+    batch: bool = False
+    batch_strategy: str = "MULTI_RECORD"
+    max_concurrent_transforms: int | None = None
+    log_requests: bool = True
+    log_pings: bool = False
+    metrics: bool = False
+
+
+def read_server_settings(
+    host: str | None = None, port: int | None = None, workers: int | None = None
+) -> ServerSettings:
+    """The settings of a server; options of its program, where given, come before the variables.
+
+    Raises BadOption for a variable that cannot be what it says.
+    """
+    batch = _flag("SAGEMAKER_BATCH", False)
+    return ServerSettings(
+        host=host or os.environ.get("SERVER_HOST") or "127.0.0.1",
+        port=port or _bound(8080, "SAGEMAKER_BIND_TO_PORT", at_least=1).value,
+        workers=Limit(workers, "--workers") if workers else _workers(),
+        payload=_payload(100 if batch else 25),
+        timeout=_bound(60, "SAGEMAKER_MODEL_SERVER_TIMEOUT", "MODEL_SERVER_TIMEOUT", at_least=1),
+        queue=_bound(100, "SAGEMAKER_MODEL_JOB_QUEUE_SIZE", at_least=1),
+        default_accept=os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or "application/json",
+        batch=batch,
+        batch_strategy=_batch_strategy(),
+        max_concurrent_transforms=_bound(0, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS").value or None,
+        log_requests=_flag("SERVER_LOG_REQUESTS", True),
+        log_pings=_flag("SERVER_LOG_PINGS", False),
+        metrics=_flag("SERVER_METRICS", False),
+    )
+
+
+def limit_numerical_threads(n_threads: int) -> None:
+    """Sets how many threads numpy's libraries start, unless the variables say so; to be called before numpy is imported."""
+    for name in NUMERICAL_THREADS:
+        os.environ.setdefault(name, str(n_threads))
+
+
+def _workers() -> Limit | None:
+    chosen = _bound(0, "SAGEMAKER_MODEL_SERVER_WORKERS", "MODEL_SERVER_WORKERS", at_least=1)
+    return chosen if chosen.value else None
+
+
+def _payload(default_mib: int) -> Limit:
+    """Bytes: SAGEMAKER_MAX_PAYLOAD_IN_MB is SageMaker's own; MAX_CONTENT_LENGTH is what its XGBoost container reads."""
+    if _is_set("MAX_CONTENT_LENGTH") and not _is_set("SAGEMAKER_MAX_PAYLOAD_IN_MB"):
+        return _bound(0, "MAX_CONTENT_LENGTH", at_least=1)
+    mib = _bound(default_mib, "SAGEMAKER_MAX_PAYLOAD_IN_MB")
+    return Limit(mib.value * MIB, mib.source)
+
+
+def _batch_strategy() -> str:
+    """Spelled as /execution-parameters spells it; the API says MultiRecord and SingleRecord."""
+    given = os.environ.get("SAGEMAKER_BATCH_STRATEGY") or "MULTI_RECORD"
+    known = {"multirecord": "MULTI_RECORD", "singlerecord": "SINGLE_RECORD"}
+    if given.lower().replace("_", "") not in known:
+        raise BadOption(f"variable SAGEMAKER_BATCH_STRATEGY must be MULTI_RECORD or SINGLE_RECORD; got {given!r}")
+    return known[given.lower().replace("_", "")]
+
+
+def _is_set(name: str) -> bool:
+    return bool(os.environ.get(name, "").strip())
+
+
+def _bound(default: int, *names: str, at_least: int = 0) -> Limit:
+    """The whole number in the first variable that is set, or the default, which the first variable would change."""
+    for name in filter(_is_set, names):
+        text = os.environ[name].strip()
+        if not text.isdecimal() or int(text) < at_least:
+            raise BadOption(f"variable {name} must be a whole number of at least {at_least}; got {text!r}")
+        return Limit(int(text), name)
+    return Limit(default, f"the default; {names[0]} changes it")
+
+
+def _flag(name: str, default: bool) -> bool:
+    """True or false in any case: AWS's local mode writes True where the service writes true."""
+    text = os.environ.get(name, "").strip().lower()
+    known = {"": default, "true": True, "1": True, "false": False, "0": False}
+    if text not in known:
+        raise BadOption(f"variable {name} must be true or false; got {os.environ[name]!r}")
+    return known[text]
