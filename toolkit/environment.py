@@ -212,7 +212,7 @@ def read_server_settings(
 
 
 def limit_numerical_threads(n_threads: int) -> None:
-    """Sets how many threads numpy's libraries start, unless the variables say so; to be called before numpy is imported."""
+    """Sets how many threads numpy starts, unless the variables say; to be called before numpy is imported."""
     for name in NUMERICAL_THREADS:
         os.environ.setdefault(name, str(n_threads))
 
@@ -223,7 +223,7 @@ def _workers() -> Limit | None:
 
 
 def _payload(default_mib: int) -> Limit:
-    """Bytes: SAGEMAKER_MAX_PAYLOAD_IN_MB is SageMaker's own; MAX_CONTENT_LENGTH is what its XGBoost container reads."""
+    """Bytes: SAGEMAKER_MAX_PAYLOAD_IN_MB is the service's; MAX_CONTENT_LENGTH is its XGBoost container's."""
     if _is_set("MAX_CONTENT_LENGTH") and not _is_set("SAGEMAKER_MAX_PAYLOAD_IN_MB"):
         return _bound(0, "MAX_CONTENT_LENGTH", at_least=1)
     mib = _bound(default_mib, "SAGEMAKER_MAX_PAYLOAD_IN_MB")
@@ -235,7 +235,8 @@ def _batch_strategy() -> str:
     given = os.environ.get("SAGEMAKER_BATCH_STRATEGY") or "MULTI_RECORD"
     known = {"multirecord": "MULTI_RECORD", "singlerecord": "SINGLE_RECORD"}
     if given.lower().replace("_", "") not in known:
-        raise BadOption(f"variable SAGEMAKER_BATCH_STRATEGY must be MULTI_RECORD or SINGLE_RECORD; got {given!r}")
+        must = "must be MULTI_RECORD or SINGLE_RECORD"
+        raise BadOption(f"variable SAGEMAKER_BATCH_STRATEGY {must}; got {given!r}")
     return known[given.lower().replace("_", "")]
 
 
@@ -244,7 +245,7 @@ def _is_set(name: str) -> bool:
 
 
 def _bound(default: int, *names: str, at_least: int = 0) -> Limit:
-    """The whole number in the first variable that is set, or the default, which the first variable would change."""
+    """The whole number in the first variable that is set, or the default, which the first name would change."""
     for name in filter(_is_set, names):
         text = os.environ[name].strip()
         if not text.isdecimal() or int(text) < at_least:
