@@ -4,6 +4,7 @@
   - UserError              whoever sent the request or started the job
     - BadPayload           400  the bytes do not say what their content type promises
     - BadAccept            406  no format answers the Accept header
+    - SlowClient           408  a request that does not arrive in time
     - PayloadTooLarge      413
     - BadContentType       415  no format reads the content type
     - BadHyperparameter    400
@@ -11,6 +12,8 @@
     - BadArtifact          400  a model file or archive
     - BadOption            400  an option, variable or configuration file
   - AlgorithmFault         500  whoever wrote the plugin
+  - ServerLimit            503  whoever runs the server: its queue is full
+    - TookTooLong          504  an answer that is not there in time
 
 Each message is one sentence: where, what it must be, what it got. Anything that is not a ToolkitError is a defect
 of this toolkit or of a plugin, and its trace goes to the log.
@@ -37,6 +40,12 @@ class BadAccept(UserError):
     """An Accept header that no format answers."""
 
     status = 406
+
+
+class SlowClient(UserError):
+    """A request that does not arrive in time."""
+
+    status = 408
 
 
 class PayloadTooLarge(UserError):
@@ -69,3 +78,15 @@ class BadOption(UserError):
 
 class AlgorithmFault(ToolkitError):
     """A plugin breaks its contract: whoever wrote it can mend it."""
+
+
+class ServerLimit(ToolkitError):
+    """A server takes no more requests than its limits say; the same request may be answered a moment later."""
+
+    status = 503
+
+
+class TookTooLong(ServerLimit):
+    """An answer that is not there within the server's time limit."""
+
+    status = 504
