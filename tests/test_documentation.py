@@ -1,8 +1,10 @@
 """The documents are true: the README's examples run and print what it shows, and every command teaches and is told of."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -41,7 +43,8 @@ def session(tmp_path):
 
     yield folder, run
     for shell in started:
-        subprocess.run(["pkill", "-TERM", "-s", str(shell.pid)], check=False)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGTERM)
 
 
 def free_port() -> int:
