@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.formats.table import content_type_of
+from toolkit.formats.endings import content_type_of
 from toolkit.errors import BadOption, UserError
 
 

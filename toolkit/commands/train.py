@@ -9,7 +9,7 @@ import click
 from toolkit import local_training
 from toolkit.algorithm import Algorithm, find
 from toolkit.cli_options import pairs
-from toolkit.formats.table import content_type_of
+from toolkit.formats.endings import content_type_of
 from toolkit.local_training import Source
 
 
