@@ -52,9 +52,7 @@ class DBSCAN(Algorithm):
             gt=0,
             description="how far neighbours lie apart; the mean distance to the minPts-th other row",
         )
-        feature_dim: int | None = Field(
-            None, ge=1, description="the number of features; follows from the data"
-        )
+        feature_dim: int | None = Field(None, ge=1, description="the number of features; follows from the data")
 
     name = "dbscan"
     ignored = frozenset({"mini_batch_size", "force_dense"})
@@ -161,9 +159,7 @@ def mean_distance(X: np.ndarray, nth: int) -> float:
     for at in range(0, len(X), 256):
         tile = X[at : at + 256]
         squared = squared_distances(tile, X)
-        squared[
-            np.arange(len(tile)), at + np.arange(len(tile))
-        ] = -1  # the row itself is not among the others
+        squared[np.arange(len(tile)), at + np.arange(len(tile))] = -1  # the row itself is not among the others
         total += np.sqrt(np.maximum(np.partition(squared, nth, axis=1)[:, nth], 0)).sum()
     return float(total / len(X))
 
@@ -183,9 +179,7 @@ def _joined(pairs: _Pairs, core: np.ndarray) -> np.ndarray:
     parts = np.arange(len(core))
     for i, j in pairs:
         both = core[i] & core[j]
-        edges = coo_array(
-            (np.ones(both.sum(), bool), (parts[i[both]], parts[j[both]])), shape=(len(core),) * 2
-        )
+        edges = coo_array((np.ones(both.sum(), bool), (parts[i[both]], parts[j[both]])), shape=(len(core),) * 2)
         parts = connected_components(edges, directed=False)[1][parts]
     clusters = np.zeros(len(core), np.int64)
     clusters[core] = _numbered(parts[core])

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from toolkit import hyperparameters as declared
-from toolkit.algorithm import Algorithm, check_feature_dim
+from toolkit.algorithm import Algorithm
 from toolkit.dataset import Dataset
 from toolkit.errors import BadHyperparameter
 from toolkit.rounds import Key, Plan, Round, Totals, add
@@ -55,25 +55,17 @@ class KMeans(Algorithm):
         """Those of https://docs.aws.amazon.com/sagemaker/latest/dg/k-means-api-config.html, and `seed`."""
 
         k: int = Field(ge=1, description="how many clusters; at most the rows")
-        feature_dim: int | None = Field(
-            None, ge=1, description="the number of features; follows from the data"
-        )
-        mini_batch_size: int = Field(
-            5000, ge=1, description="rows read at a time, and rows of the sample that starts"
-        )
+        feature_dim: int | None = Field(None, ge=1, description="the number of features; follows from the data")
+        mini_batch_size: int = Field(5000, ge=1, description="rows read at a time, and rows of the sample that starts")
         epochs: int = Field(1, ge=1, description="passes that the extra centres make over the data")
-        init_method: Start = Field(
-            "random", description="how the extra centres are chosen from a sample of rows"
-        )
+        init_method: Start = Field("random", description="how the extra centres are chosen from a sample of rows")
         extra_center_factor: Positive | Literal["auto"] = Field(
             "auto", description="extra centres for each of the k; auto is 10, fewer above k=100"
         )
         half_life_time_size: int = Field(
             0, ge=0, description="rows after which a row counts half in the centres; 0 counts all rows alike"
         )
-        local_lloyd_init_method: Start = Field(
-            "kmeans++", description="how k of the extra centres are chosen"
-        )
+        local_lloyd_init_method: Start = Field("kmeans++", description="how k of the extra centres are chosen")
         local_lloyd_max_iter: int = Field(300, ge=1, description="the most iterations of Lloyd's algorithm")
         local_lloyd_num_trials: Positive | Literal["auto"] = Field(
             "auto", description="trials of clustering the extra centres, of which the best stays; auto is 10"
@@ -96,19 +88,16 @@ class KMeans(Algorithm):
 
     @property
     def metrics_(self) -> dict[str, float]:
-        """Each of `eval_metrics` on the training rows, older rows counting for less where `half_life_time_size` says so."""
+        """Each of `eval_metrics` on the training rows; where rows have a half-life, older ones count for less."""
         return self._named(*self._loss) if hasattr(self, "_loss") else {}
 
     def rounds(self, n_features: int) -> Plan:
         """A pass that draws the sample, `epochs` passes of the extra centres, and passes of the k centres."""
-        check_feature_dim(self, n_features)
         given, random = self.hyperparameters, np.random.default_rng(self.hyperparameters.seed)
         width = given.k * self._extra_center_factor()
         sample = yield from self._sample(max(width, given.mini_batch_size))
         origin = _origin(sample)
-        centres = start(
-            sample - origin, np.ones(len(sample)), min(width, len(sample)), given.init_method, random
-        )
+        centres = start(sample - origin, np.ones(len(sample)), min(width, len(sample)), given.init_method, random)
         for _ in range(given.epochs):
             totals = yield self._pass(origin, centres)
             centres = _moved(centres, totals)
@@ -160,9 +149,7 @@ class KMeans(Algorithm):
             return centres[np.argsort(-weights, kind="stable")[: given.k]]
         points, weights = centres[heavy].astype(np.float64), weights[heavy]
         trials = TRIALS if given.local_lloyd_num_trials == "auto" else given.local_lloyd_num_trials
-        starts = (
-            start(points, weights, given.k, given.local_lloyd_init_method, random) for _ in range(trials)
-        )
+        starts = (start(points, weights, given.k, given.local_lloyd_init_method, random) for _ in range(trials))
         ends = [lloyd(points, weights, s, given.local_lloyd_max_iter, given.local_lloyd_tol) for s in starts]
         return min(ends, key=lambda end: end[0])[1].astype(np.float32)
 
@@ -224,9 +211,7 @@ def decayed(half_life: int, totals: Totals, part: Totals) -> Totals:
     return add(totals, part)
 
 
-def start(
-    points: np.ndarray, weights: np.ndarray, k: int, method: str, random: np.random.Generator
-) -> np.ndarray:
+def start(points: np.ndarray, weights: np.ndarray, k: int, method: str, random: np.random.Generator) -> np.ndarray:
     """k of the points (n, n_features), drawn by weight, or by weight times squared distance to those drawn before."""
     if method == "random":
         return points[random.choice(len(points), k, replace=False, p=weights / weights.sum())]
@@ -277,9 +262,7 @@ def _origin(sample: np.ndarray) -> np.ndarray:
 def _moved(centres: np.ndarray, totals: Totals) -> np.ndarray:
     """Each centre at the mean of its rows; one without rows where it was."""
     weights = totals["weights"][:, None]
-    return np.where(weights > 0, totals["sums"] / np.where(weights > 0, weights, 1), centres).astype(
-        centres.dtype
-    )
+    return np.where(weights > 0, totals["sums"] / np.where(weights > 0, weights, 1), centres).astype(centres.dtype)
 
 
 def _squares(rows: np.ndarray) -> np.ndarray:
@@ -292,6 +275,4 @@ def _drawn_by(weights: np.ndarray, random: np.random.Generator) -> int:
     heights = np.cumsum(weights)
     if not heights[-1] > 0:
         return int(random.integers(len(weights)))
-    return int(
-        np.searchsorted(heights, random.random() * heights[-1], side="right").clip(max=len(weights) - 1)
-    )
+    return int(np.searchsorted(heights, random.random() * heights[-1], side="right").clip(max=len(weights) - 1))

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from toolkit import hyperparameters as declared
-from toolkit.algorithm import Algorithm, check_feature_dim
+from toolkit.algorithm import Algorithm
 from toolkit.dataset import Dataset
 from toolkit.errors import BadHyperparameter
 from toolkit.rounds import Key, Plan, Round, Totals
@@ -44,12 +44,8 @@ class PCA(Algorithm):
     class Hyperparameters(declared.Hyperparameters):
         """Those of https://docs.aws.amazon.com/sagemaker/latest/dg/PCA-reference.html, and `seed`."""
 
-        num_components: int = Field(
-            ge=1, description="how many components to keep; at most the rows and the features"
-        )
-        feature_dim: int | None = Field(
-            None, ge=1, description="the number of features; follows from the data"
-        )
+        num_components: int = Field(ge=1, description="how many components to keep; at most the rows and the features")
+        feature_dim: int | None = Field(None, ge=1, description="the number of features; follows from the data")
         mini_batch_size: int | None = Field(
             None,
             ge=1,
@@ -59,9 +55,7 @@ class PCA(Algorithm):
             "regular",
             description="regular makes the whole covariance in one pass; randomized suits many features",
         )
-        subtract_mean: bool = Field(
-            True, description="whether rows are centred, in training and in inference"
-        )
+        subtract_mean: bool = Field(True, description="whether rows are centred, in training and in inference")
         extra_components: int = Field(
             -1,
             ge=-1,
@@ -85,7 +79,6 @@ class PCA(Algorithm):
 
     def rounds(self, n_features: int) -> Plan:
         """One pass in mode `regular`; in mode `randomized` as many as find more variance, at most MAX_PASSES."""
-        check_feature_dim(self, n_features)
         self._check_num_components(n_features, "features")
         if self.hyperparameters.algorithm_mode == "regular":
             totals = yield Round(moments, (None, self.hyperparameters.subtract_mean), pooled)
@@ -111,9 +104,7 @@ class PCA(Algorithm):
     def _check_num_components(self, most: int, what: str) -> None:
         wanted = self.hyperparameters.num_components
         if wanted > most:
-            raise BadHyperparameter(
-                f"hyperparameter 'num_components' is {wanted}, the data has {most} {what}"
-            )
+            raise BadHyperparameter(f"hyperparameter 'num_components' is {wanted}, the data has {most} {what}")
 
     def _turn_subspace(self, n_features: int) -> Plan:
         """Subspace iteration: every pass multiplies an orthonormal basis by the scatter, which favours the best."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -81,16 +81,24 @@ class Algorithm:
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> Algorithm:
         """Learns from `X` (n_rows, n_features) float32 and `y` (n_rows,), both left as they are; returns itself."""
         data = Dataset(X, y)
+        check_feature_dim(self, data.n_features)
         batches = rounds.in_memory(data, self.rows_per_batch(data.n_features))
         rounds.run(self.rounds(data.n_features), batches)
         return self
 
     def rounds(self, n_features: int) -> rounds.Plan:
-        """The plan of a plugin that learns in passes; the learned attributes are set by its end."""
+        """The plan of a plugin that learns in passes.
+
+        The learned attributes are set by its end; where they are set after each pass, a job that is stopped keeps
+        the model so far.
+        """
         raise AlgorithmFault(f"algorithm {self.name!r} must have fit or rounds; it has neither")
 
     def predict(self, X: np.ndarray) -> dict[str, np.ndarray]:
-        """Named columns, each (n_rows,) or (n_rows, width), for `X` (n_rows, n_features) float32; changes nothing."""
+        """Named columns, each (n_rows,) or (n_rows, width), for `X` (n_rows, n_features) float32.
+
+        Changes nothing, and uses learned attributes only: a model that was loaded has no hyperparameters.
+        """
         raise AlgorithmFault(f"algorithm {self.name!r} must have predict; it has none")
 
     def score(self, batches: Iterable[Dataset]) -> dict[str, float]:
@@ -107,14 +115,23 @@ class Algorithm:
         learned = {name.removesuffix("_"): np.ascontiguousarray(getattr(self, name)) for name in self.arrays}
         ndarrays.write(model_dir / MODEL_FILE, learned if self.named else list(learned.values()))
 
+    @classmethod
+    def loaded(cls, model_dir: Path) -> Self:
+        """The model that was saved in `model_dir`; it can predict, and has no hyperparameters to learn by."""
+        algorithm = cls.__new__(cls)
+        algorithm.load(model_dir)
+        return algorithm
+
     def load(self, model_dir: Path) -> None:
         """Sets the learned arrays from `model_algo-1`. Raises BadArtifact for a file that is not this algorithm's."""
-        found = ndarrays.read(model_dir / MODEL_FILE)
+        path = model_dir / MODEL_FILE
+        found = ndarrays.read(path)
         wanted = [name.removesuffix("_") for name in self.arrays]
-        if isinstance(found, dict) != self.named or (self.named and set(found) != set(wanted)) or len(found) != len(wanted):
-            raise BadArtifact(f"{model_dir / MODEL_FILE} must hold {_told(wanted, self.named)}; it holds {_held(found)}")
-        for attribute, name, place in zip(self.arrays, wanted, range(len(wanted)), strict=True):
-            setattr(self, attribute, found[name] if self.named else found[place])
+        places = wanted if self.named else list(range(len(wanted)))
+        if sorted(found if isinstance(found, dict) else range(len(found)), key=str) != sorted(places, key=str):
+            raise BadArtifact(f"{path} must hold {_told(wanted, self.named)}; it holds {_held(found)}")
+        for attribute, place in zip(self.arrays, places, strict=True):
+            setattr(self, attribute, found[place])
 
 
 def has_rounds(algorithm: Algorithm | type[Algorithm]) -> bool:
