@@ -6,20 +6,27 @@
 
 Every error is one JSON object with the status of its class; a trace goes to the log, never to the client.
 
-Source: the Developer Guide's pages "Use Your Own Inference Code" with hosting services and with batch transform.
+Source: the Developer Guide's "Use Your Own Inference Code" pages, for hosting and for batch transform.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import time
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from toolkit.environment import MIB, ServerSettings
-from toolkit.errors import PayloadTooLarge, ToolkitError
+from toolkit.errors import ToolkitError
+from toolkit.serving import replies, request_log
 from toolkit.serving.inference import Inference
+from toolkit.serving.limits import Turns, deadline, read_body
 
+CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
+REQUEST_ID = "X-Request-Id"
 DEFAULT_BATCH_MIB = 6  # SageMaker's own, where the job names no MaxPayloadInMB
 log = logging.getLogger("byoa.serving")
 
@@ -27,6 +34,7 @@ log = logging.getLogger("byoa.serving")
 def create_app(inference: Inference, settings: ServerSettings) -> Flask:
     """The application that answers for one model."""
     app = Flask("byoa", static_folder=None)
+    turns = Turns(settings.queue, settings.timeout)
 
     @app.get("/ping")
     def ping():
@@ -34,9 +42,10 @@ def create_app(inference: Inference, settings: ServerSettings) -> Flask:
 
     @app.post("/invocations")
     def invocations():
-        body = read_body(request, settings)
-        answer = inference.answer(body, request.content_type, request.headers.get("Accept"))
-        return Response(answer.body, content_type=answer.content_type)
+        body = read_body(request.environ, settings.payload)
+        with turns.turn(deadline(request.environ, settings.timeout)):
+            g.answer = inference.answer(body, request.content_type, request.headers.get("Accept"))
+        return Response(g.answer.body, content_type=g.answer.content_type)
 
     @app.get("/execution-parameters")
     def execution_parameters():
@@ -46,30 +55,43 @@ def create_app(inference: Inference, settings: ServerSettings) -> Flask:
             "MaxPayloadInMB": settings.payload.value // MIB if settings.batch else DEFAULT_BATCH_MIB,
         }
 
+    @app.before_request
+    def begin():
+        g.start = time.perf_counter()
+        g.request_id = request.headers.get(INFERENCE_ID) or os.urandom(8).hex()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        response.headers[REQUEST_ID] = g.request_id
+        if CUSTOM_ATTRIBUTES in request.headers:
+            response.headers[CUSTOM_ATTRIBUTES] = request.headers[CUSTOM_ATTRIBUTES]
+        if settings.log_pings if request.path == "/ping" else settings.log_requests:
+            write_log_line(response)
+        return response
+
     app.register_error_handler(Exception, error_response)
     return app
 
 
-def read_body(request, settings: ServerSettings) -> bytes:
-    """The request's whole body. Raises PayloadTooLarge."""
-    limit = settings.payload
-    body = request.stream.read(limit.value + 1 if limit.value else -1)
-    if limit.value and len(body) > limit.value:
-        raise PayloadTooLarge(f"the payload must have at most {limit.value} bytes ({limit.source})")
-    return body
-
-
 def error_response(error: Exception) -> Response:
-    """One JSON object that says what is wrong; of a defect, only that the log has the trace."""
-    if isinstance(error, HTTPException):
-        return _error(error.code, error.name, error.description)
-    if isinstance(error, ToolkitError):
-        return _error(error.status, type(error).__name__, str(error))
-    log.error("a request failed", exc_info=error)
-    return _error(500, "InternalError", "the server failed on this request; its log has the trace")
+    """The reply to a request that met an error; the log has the trace of what is not the client's fault."""
+    g.error = error
+    if isinstance(error, HTTPException):  # Flask's own: no such path, no such method
+        body = replies.body(type(error).__name__, f"{request.method} {request.path}: {error.name}", g.request_id)
+        return Response(body, error.code, content_type="application/json")
+    if not isinstance(error, ToolkitError):
+        log.error("request %s failed", g.request_id, exc_info=error)
+    status, body = replies.of(error, g.request_id)
+    return Response(body, status, content_type="application/json")
 
 
-def _error(status: int, kind: str, message: str) -> Response:
-    response = jsonify(error=kind, message=message)
-    response.status_code = status
-    return response
+def write_log_line(response: Response) -> None:
+    """Writes what a request was and what it cost."""
+    fields = {"request_id": g.request_id, "method": request.method, "path": request.path}
+    fields |= {"status": response.status_code, "ms": 1000 * (time.perf_counter() - g.start)}
+    if answer := g.get("answer"):
+        fields |= {"rows": answer.n_rows, "decode_ms": answer.decode_ms, "predict_ms": answer.predict_ms}
+        fields |= {"encode_ms": answer.encode_ms, "accept": answer.content_type}
+    if error := g.get("error"):
+        fields |= {"error": str(error)}
+    request_log.write(**fields, content_type=request.content_type, bytes_out=response.content_length)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.algorithm import Algorithm, find
+from toolkit.dataset import Dataset
 from toolkit.errors import AlgorithmFault, BadPayload
 from toolkit.formats import table
 
@@ -43,15 +44,13 @@ class Inference:
         Raises BadContentType, BadAccept, BadPayload, and AlgorithmFault where the plugin breaks its contract.
         """
         times = [time.perf_counter()]
+        accept = table.negotiate(accept, self.default_accept)  # before the work, which would be for nothing
         data = table.decode(body, content_type, n_features=self.algorithm.n_features_in_)
         self._check_width(data.n_features)
         times.append(time.perf_counter())
-        columns = self.algorithm.predict(data.X)
-        self._check_rows(columns, len(data))
+        columns = self._predict(data)
         times.append(time.perf_counter())
-        encoded, answered = table.encode(
-            columns, accept, answers=self.algorithm.answers, default=self.default_accept
-        )
+        encoded, answered = table.encode(columns, accept, answers=self.algorithm.answers, default=self.default_accept)
         times.append(time.perf_counter())
         spent = [1000 * (stop - start) for start, stop in zip(times, times[1:], strict=False)]
         return Answer(encoded, answered, len(data), *spent)
@@ -61,15 +60,31 @@ class Inference:
         if n_features != trained:
             raise BadPayload(f"the payload has {n_features} features, the model was trained on {trained}")
 
-    def _check_rows(self, columns: dict[str, np.ndarray], n_rows: int) -> None:
+    def _predict(self, data: Dataset) -> dict[str, np.ndarray]:
+        """The columns of all rows, some rows at a time, so that sparse ones are never dense all at once."""
+        batches = data.batches(self.algorithm.rows_per_batch(data.n_features))
+        parts = [self._predict_batch(batch.dense().X) for batch in batches]
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _predict_batch(self, X: np.ndarray) -> dict[str, np.ndarray]:
+        columns = self.algorithm.predict(X)
         for name, column in columns.items():
-            if len(column) != n_rows:
-                must = f"algorithm {self.algorithm.name!r} must answer {n_rows} rows"
+            if len(column) != len(X):
+                must = f"algorithm {self.algorithm.name!r} must answer {len(X)} rows"
                 raise AlgorithmFault(f"{must}; column {name!r} has {len(column)}")
+        return columns
 
 
 def load(name: str, model_dir: Path, default_accept: str = DEFAULT_ACCEPT) -> Inference:
-    """The inference of the model that algorithm `name` saved in `model_dir`; BadOption, BadArtifact where none."""
-    algorithm = find(name)()
+    """The inference of the model that algorithm `name` saved in `model_dir`.
+
+    A job's hyperparameters are not in the model, so the algorithm has the defaults, and none where one is required.
+    Raises BadOption for an unknown name, BadArtifact for files that are not such a model.
+    """
+    plugin = find(name)
+    algorithm = plugin.__new__(plugin)
+    algorithm.hyperparameters = plugin.Hyperparameters.model_construct()
     algorithm.load(model_dir)
     return Inference(algorithm, default_accept)

@@ -1,0 +1,96 @@
+"""The limits on a request: bytes of its body, seconds that it may take, and how many may wait for their turn.
+
+Each refusal says which limit it was and where that was set.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from toolkit.environment import Limit
+from toolkit.errors import BadPayload, PayloadTooLarge, ServerLimit, SlowClient, TookTooLong
+
+DEADLINE = "byoa.deadline"  # key of a WSGI environment
+
+
+def read_body(environ: Mapping[str, Any], largest: Limit) -> bytes:
+    """The whole body of a WSGI request, sent with its length or in chunks.
+
+    Raises PayloadTooLarge as soon as that is known, SlowClient where the socket gives up waiting, and BadPayload
+    where the client ends or breaks off early.
+    """
+    announced = int(environ.get("CONTENT_LENGTH") or 0)
+    if largest.value and announced > largest.value:
+        raise _too_large(announced, largest)
+    try:
+        body = environ["wsgi.input"].read(largest.value + 1 if largest.value else -1)
+    except TimeoutError as error:
+        raise SlowClient(f"the body must arrive in time; {error}") from error
+    except OSError as error:  # gunicorn's parse errors are of this kind too
+        raise BadPayload(f"the body must arrive whole; its chunks or the connection broke off: {error}") from error
+    if largest.value and len(body) > largest.value:
+        raise _too_large(len(body), largest)
+    if len(body) < announced:
+        must = f"the body must have the {announced} bytes that Content-Length says"
+        raise BadPayload(f"{must}; it ended after {len(body)}")
+    return body
+
+
+def _too_large(n_bytes: int, largest: Limit) -> PayloadTooLarge:
+    must = f"the payload must have at most {largest.value} bytes (limit set by {largest.source})"
+    return PayloadTooLarge(f"{must}; it has {n_bytes} or more")
+
+
+def deadline(environ: Mapping[str, Any], seconds: Limit) -> float:
+    """When a WSGI request must be answered, by time.monotonic: the worker counts from its first byte."""
+    return environ.get(DEADLINE) or time.monotonic() + seconds.value
+
+
+def out_of_time(seconds: Limit) -> TookTooLong:
+    """The error for a request whose time is over."""
+    must = f"a request must be answered within {seconds.value} s (limit set by {seconds.source})"
+    return TookTooLong(f"{must}; it was not")
+
+
+class Turns:
+    """One computation at a time in this process; the others wait, at most `queue` of them.
+
+    More at once would not be faster: parsers and numpy keep a processor busy, and each parser would have buffers of
+    its own, as large as the largest body that it has seen.
+    """
+
+    def __init__(self, queue: Limit, seconds: Limit):
+        self.queue = queue
+        self.seconds = seconds
+        self._computing = threading.Lock()
+        self._counting = threading.Lock()
+        self._n_requests = 0
+
+    @contextmanager
+    def turn(self, deadline: float) -> Iterator[None]:
+        """Has the processor for the block. Raises ServerLimit for a full queue, TookTooLong at the deadline."""
+        self._enter()
+        try:
+            if not self._computing.acquire(timeout=max(0, deadline - time.monotonic())):
+                raise out_of_time(self.seconds)
+            try:
+                yield
+            finally:
+                self._computing.release()
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        with self._counting:
+            if self._n_requests > self.queue.value:
+                must = f"at most {self.queue.value} requests may wait in a worker (limit set by {self.queue.source})"
+                raise ServerLimit(f"{must}; try again in a moment")
+            self._n_requests += 1
+
+    def _leave(self) -> None:
+        with self._counting:
+            self._n_requests -= 1

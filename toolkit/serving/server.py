@@ -1,0 +1,49 @@
+"""gunicorn, configured for a container: it writes only to the standard streams and to memory, and asks for no user."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from toolkit.environment import ServerSettings
+from toolkit.serving.board import Board
+from toolkit.serving.worker import ThreadPerConnection
+
+DRAIN_SECONDS = 25  # SageMaker kills 30 s after SIGTERM
+SPARE_SLOTS = 8  # of the board, for workers that have ended and are not yet counted out
+SHARED_MEMORY = "/dev/shm"  # writable where the root is not
+
+
+class Server(BaseApplication):
+    """A Flask application behind gunicorn; its arbiter loads nothing again, the workers are forks."""
+
+    def __init__(self, app: Flask, settings: ServerSettings):
+        self.app = app
+        self.settings = settings
+        self.board = Board(settings.workers.value + SPARE_SLOTS)
+        super().__init__()
+
+    def load(self) -> Flask:
+        """The WSGI application."""
+        return self.app
+
+    def load_config(self) -> None:
+        """Sets gunicorn's options; its files, variables and command line are not read."""
+        options = {
+            "bind": f"{self.settings.host}:{self.settings.port}",
+            "workers": self.settings.workers.value,
+            "worker_class": ThreadPerConnection,
+            "preload_app": True,
+            "timeout": self.settings.timeout.value + 30,  # without a sign of life from the main thread
+            "graceful_timeout": DRAIN_SECONDS,
+            "child_exit": lambda arbiter, worker: self.board.give_back(worker.slot),
+            "proc_name": "serve",
+            "control_socket_disable": True,
+            "loglevel": "warning",
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+        if os.access(SHARED_MEMORY, os.W_OK):
+            self.cfg.set("worker_tmp_dir", SHARED_MEMORY)
