@@ -11,9 +11,11 @@
     - BadChannel           400
     - BadArtifact          400  a model file or archive
     - BadOption            400  an option, variable or configuration file
+    - RequestRefused       400  a container answers a request of batch transform with a status from 400 to 499
   - AlgorithmFault         500  whoever wrote the plugin
   - ServerLimit            503  whoever runs the server: its queue is full
     - TookTooLong          504  an answer that is not there in time
+  - ContainerFault         502  whoever made the container: it answers with an error of its own, or not at all
 
 Each message is one sentence: where, what it must be, what it got. Anything that is not a ToolkitError is a defect
 of this toolkit or of a plugin, and its trace goes to the log.
@@ -76,6 +78,10 @@ class BadOption(UserError):
     """A command's option, an environment variable or a configuration file that cannot be used."""
 
 
+class RequestRefused(UserError):
+    """A request that a container answered with a status from 400 to 499."""
+
+
 class AlgorithmFault(ToolkitError):
     """A plugin breaks its contract: whoever wrote it can mend it."""
 
@@ -90,3 +96,9 @@ class TookTooLong(ServerLimit):
     """An answer that is not there within the server's time limit."""
 
     status = 504
+
+
+class ContainerFault(ToolkitError):
+    """A container or worker that answers with an error of its own, or not at all."""
+
+    status = 502
