@@ -1,0 +1,223 @@
+"""A channel's files or FIFOs as a stream of mini-batches, in memory that does not grow with the data.
+
+File mode reads the files below the channel's folder in the order of their names. Pipe mode reads the FIFO
+`<folder>_<epoch>`, the next epoch's for every pass, which SageMaker fills with the objects one after another.
+Compressed files are recognised by their first two bytes. A mini-batch never mixes files.
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
+"""
+
+from __future__ import annotations
+
+import gzip
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from io import BufferedReader
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from toolkit.dataset import Dataset, concatenate
+from toolkit.errors import BadChannel, BadContentType, BadPayload, UserError
+from toolkit.formats import table
+from toolkit.formats.readers import Reader
+
+HELD_BYTES = 200_000_000  # of decoded mini-batches that a Passes keeps for the next pass
+FIFO_SECONDS = 600  # how long a FIFO may take to appear
+_GZIP = b"\x1f\x8b"
+
+Key = tuple[int, int]
+RowsPerBatch = Callable[[int], int]
+Batches = Iterator[tuple[Key, Dataset]]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A channel as a job describes it.
+
+    `content_type` is the job's, or the algorithm's own where the job names none. `input_mode` is File or
+    Pipe, `record_wrapper` None or RecordIO: in Pipe mode each object then arrives as one RecordIO record.
+    """
+
+    name: str
+    folder: Path
+    content_type: str
+    input_mode: str = "File"
+    record_wrapper: str = "None"
+
+
+def files(folder: Path) -> list[Path]:
+    """The files below a folder in the order of their paths, sub-folders included.
+
+    Passed over are hidden files, names with a leading `_` (markers of Spark and others), and the
+    `-manifest` files that SageMaker leaves behind.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [path for path in found if not _is_passed_over(path.relative_to(folder))]
+
+
+def mini_batches(
+    channel: Input,
+    rows_per_batch: RowsPerBatch,
+    label_size: int = 1,
+    *,
+    n_features: int | None = None,
+    epoch: int = 0,
+) -> Batches:
+    """The mini-batches of one pass over a channel, each with its key (file, chunk); sparse rows are still sparse.
+
+    `rows_per_batch(n_features)` says how many rows a mini-batch has; the last of a file has what is left.
+    `label_size` is how many leading columns are labels where the content type does not say. `n_features` is the
+    width of sparse rows that do not tell theirs; without it, File mode looks through the files once before.
+    Raises BadChannel where there is no row; what is wrong in a file is told with the file's path in front.
+    """
+    width = n_features or _width(channel, label_size)
+    n_batches = 0
+    for place, (path, file) in enumerate(_sources(channel, epoch)):
+        parts = _read(path, file, _reader(channel, label_size, width))
+        for chunk, data in enumerate(_rebatched(parts, rows_per_batch)):
+            width = width or data.n_features
+            if data.n_features != width:
+                raise BadPayload(f"{path}: the rows have {data.n_features} features; those before have
+                {width}")
+            n_batches += 1
+            yield (place, chunk), data
+    if not n_batches:
+        raise BadChannel(_empty(channel))
+
+
+class Passes:
+    """A channel's mini-batches, dense, to be iterated once for each pass of an algorithm.
+
+    Iterating again reads the channel again, in Pipe mode the next epoch's FIFO; unless all the mini-batches
+    together have at most `held_bytes` as they were read: then they are read once and kept.
+    """
+
+    def __init__(
+        self,
+        channel: Input,
+        rows_per_batch: RowsPerBatch,
+        label_size: int = 1,
+        *,
+        n_features: int | None = None,
+        held_bytes: int = HELD_BYTES,
+    ):
+        self._read_epoch = partial(mini_batches, channel, rows_per_batch, label_size, n_features=n_features)
+        self._held_bytes = held_bytes
+        self._held: list[tuple[Key, Dataset]] | None = None
+        self._begun: Batches | None = None  # a pass of which n_features has seen the first mini-batch
+        self._epoch = 0
+
+    @property
+    def n_features(self) -> int:
+        """The width of the rows. The mini-batch that is read to know it is not lost to the next pass."""
+        first = next(batches := self._pass())
+        self._begun = chain([first], batches)
+        return first[1].n_features
+
+    def __iter__(self) -> Batches:
+        return ((key, data.dense()) for key, data in self._pass())
+
+    def dataset(self) -> Dataset:
+        """All the rows at once, for an algorithm that needs them so; sparse rows are still sparse."""
+        return concatenate(data for _, data in self._pass())
+
+    def _pass(self) -> Batches:
+        begun, self._begun = self._begun, None
+        return begun or iter(self._held or self._reading())
+
+    def _reading(self) -> Batches:
+        """A pass over the channel, which keeps the mini-batches while they fit."""
+        epoch, self._epoch = self._epoch, self._epoch + 1
+        kept, n_bytes = [], 0
+        for key, data in self._read_epoch(epoch=epoch):
+            n_bytes += data.nbytes
+            kept = kept if n_bytes <= self._held_bytes else []
+            if n_bytes <= self._held_bytes:
+                kept.append((key, data))
+            yield key, data
+        self._held = kept
+
+
+def _is_passed_over(path: Path) -> bool:
+    return path.name.endswith("-manifest") or any(part.startswith((".", "_")) for part in path.parts)
+
+
+def _empty(channel: Input) -> str:
+    return f"channel {channel.name!r} is empty: {channel.folder}; the S3 prefix in the job is usually wrong"
+
+
+def _reader(channel: Input, label_size: int, n_features: int | None) -> Reader:
+    try:
+        return table.reader(channel.content_type, n_features=n_features, label_size=label_size)
+    except BadContentType as error:
+        raise BadContentType(f"channel {channel.name!r}: {error}") from error
+
+
+def _width(channel: Input, label_size: int) -> int | None:
+    """The widest row in the files of a format whose rows do not tell how wide they are; else None."""
+    if _reader(channel, label_size, None).tells_width:
+        return None
+    if channel.input_mode == "Pipe":
+        wanted = "in Pipe mode its width must be known before: set the hyperparameter 'feature_dim'"
+        raise BadChannel(f"channel {channel.name!r} has content type {channel.content_type!r}; {wanted}")
+    parts = (_read(path, file, _reader(channel, label_size, None)) for path, file in _sources(channel, 0))
+    return max((data.n_features for data in chain.from_iterable(parts)), default=None)
+
+
+def _sources(channel: Input, epoch: int) -> Iterator[tuple[str, BinaryIO]]:
+    """Each stream of a pass, and the name that errors call it by; closed when the next is asked for."""
+    if channel.input_mode == "Pipe":
+        yield from _piped(channel, epoch)
+        return
+    for path in files(channel.folder):
+        with path.open("rb") as file:
+            yield str(path), _decompressed(file)
+
+
+def _piped(channel: Input, epoch: int) -> Iterator[tuple[str, BinaryIO]]:
+    fifo = channel.folder.with_name(f"{channel.folder.name}_{epoch}")
+    _wait_for(fifo, channel)
+    with fifo.open("rb") as file:
+        yield str(fifo), _decompressed(file)
+
+
+def _wait_for(fifo: Path, channel: Input) -> None:
+    deadline = time.monotonic() + FIFO_SECONDS
+    while not fifo.exists():
+        if time.monotonic() > deadline:
+            raise BadChannel(f"channel {channel.name!r} must have the FIFO {fifo}; none came in
+            {FIFO_SECONDS} s")
+        time.sleep(0.1)
+
+
+def _decompressed(file: BufferedReader) -> BinaryIO:
+    return gzip.GzipFile(fileobj=file) if file.peek(2).startswith(_GZIP) else file
+
+
+def _read(name: str, file: BinaryIO, reader: Reader) -> Iterator[Dataset]:
+    """The rows of one stream; errors have its name in front."""
+    try:
+        yield from reader.stream(file)
+    except UserError as error:
+        raise type(error)(f"{name}: {error}") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise BadPayload(f"{name}: the gzip file is damaged: {error}") from error
+
+
+def _rebatched(parts: Iterable[Dataset], rows_per_batch: RowsPerBatch) -> Iterator[Dataset]:
+    """The rows of the parts in order, in mini-batches of equal size but for the last."""
+    pending, n_pending = [], 0
+    for part in parts:
+        n_rows, at = rows_per_batch(part.n_features), 0
+        while at < len(part):
+            piece = part.rows(at, at + n_rows - n_pending)
+            pending.append(piece)
+            at, n_pending = at + len(piece), n_pending + len(piece)
+            if n_pending == n_rows:
+                yield concatenate(pending)
+                pending, n_pending = [], 0
+    if pending:
+        yield concatenate(pending)

@@ -1,0 +1,20 @@
+"""Payloads of one record a line, as CSV, JSON Lines, libsvm and batch transform's SplitType Line have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+def whole(block: bytes) -> int:
+    """How many leading bytes of `block` are whole lines, each with its newline."""
+    return block.rfind(b"\n") + 1
+
+
+def records(block: bytes) -> Iterator[bytes]:
+    """The lines in order, each without its newline; nothing after the last newline is no line."""
+    start = 0
+    while start < len(block):
+        end = block.find(b"\n", start)
+        end = len(block) if end < 0 else end
+        yield block[start:end]
+        start = end + 1

@@ -1,0 +1,69 @@
+"""What every format's reader gives: rows from a whole payload, or from a stream a block at a time.
+
+A reader is made for one payload (a request's body, a file, an epoch of a FIFO) and remembers what its
+errors need: the number of the next line or record, and the width of the first. `whole` says where the last
+record of a block ends, so that the caller keeps the bytes behind it for the next block; `read` then takes
+whole records only.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from toolkit.dataset import Dataset
+from toolkit.formats.media_types import MediaType
+
+BLOCK_BYTES = 4_000_000  # read from a stream at a time; more where one record is longer
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What is known of a payload before it is read.
+
+    `n_features` is the width of sparse rows whose format does not tell theirs, or None. `label_size` is how
+    many leading columns are labels, where the media type's own parameter `label_size` does not say.
+    """
+
+    media_type: MediaType
+    n_features: int | None = None
+    label_size: int = 0
+
+
+class Reader(ABC):
+    """Reads one payload; a subclass for each format.
+
+    `tells_width` is False where only `n_features` or all the rows together say how many columns there are.
+    """
+
+    tells_width = True
+
+    def __init__(self, declared: Declared):
+        self.declared = declared
+
+    @abstractmethod
+    def whole(self, block: bytes) -> int:
+        """How many leading bytes of `block` are whole records; 0 where not even the first is."""
+
+    @abstractmethod
+    def read(self, block: bytes) -> Dataset | None:
+        """The rows of whole records, None where there are none. The last block may lack its last newline.
+
+        Raises BadPayload for anything else, by the number of the line or record in the payload.
+        """
+
+    def stream(self, file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Dataset]:
+        """The rows of a stream in order, as many at a time as a block holds. Raises BadPayload as `read`."""
+        rest = b""
+        while block := file.read(max(block_bytes, len(rest))):
+            block = rest + block if rest else block
+            end = self.whole(block)
+            data = self.read(block[:end]) if end else None
+            rest = block[end:]
+            if data is not None:
+                yield data
+        data = self.read(rest) if rest else None
+        if data is not None:
+            yield data
