@@ -80,8 +80,7 @@ def mini_batches(
         for chunk, data in enumerate(_rebatched(parts, rows_per_batch)):
             width = width or data.n_features
             if data.n_features != width:
-                raise BadPayload(f"{path}: the rows have {data.n_features} features; those before have
-                {width}")
+                raise BadPayload(f"{path}: the rows have {data.n_features} features; those before have {width}")
             n_batches += 1
             yield (place, chunk), data
     if not n_batches:
@@ -188,8 +187,7 @@ def _wait_for(fifo: Path, channel: Input) -> None:
     deadline = time.monotonic() + FIFO_SECONDS
     while not fifo.exists():
         if time.monotonic() > deadline:
-            raise BadChannel(f"channel {channel.name!r} must have the FIFO {fifo}; none came in
-            {FIFO_SECONDS} s")
+            raise BadChannel(f"channel {channel.name!r} must have the FIFO {fifo}; none came in {FIFO_SECONDS} s")
         time.sleep(0.1)
 
 

@@ -23,11 +23,10 @@ def content_type_of(path: Path) -> str | None:
 
     Raises BadOption where a folder's files are of several.
     """
-    paths = [path] if not path.is_dir() else [file for file in path.rglob("*") if file.is_file() and
-    file.name[0] != "."] found = sorted({CONTENT_TYPES[_ending(file)] for file in paths if _ending(file) in
-    CONTENT_TYPES}) if len(found) > 1:
-        raise BadOption(f"the files in {path} must be of one content type; their endings say {' and
-        '.join(found)}")
+    paths = [path] if not path.is_dir() else [file for file in path.rglob("*") if file.is_file() and file.name[0] != "."]
+    found = sorted({CONTENT_TYPES[_ending(file)] for file in paths if _ending(file) in CONTENT_TYPES})
+    if len(found) > 1:
+        raise BadOption(f"the files in {path} must be of one content type; their endings say {' and '.join(found)}")
     return found[0] if found else None
 
 
