@@ -1,0 +1,77 @@
+"""A program that a check started: its log, its end, and nothing of it left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+LOG_LINES = 12  # how much of a log a report shows
+
+
+class Running:
+    """A program started in a process group of its own, its output in the file `log`."""
+
+    def __init__(self, argv: Sequence[str], log: Path):
+        self.log = log
+        self.started = time.monotonic()
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+
+    @property
+    def status(self) -> int | None:
+        """The exit status, negative for the signal that killed it; None while the program runs."""
+        return self.process.poll()
+
+    @property
+    def seconds(self) -> float:
+        """How long ago the program was started."""
+        return time.monotonic() - self.started
+
+    def wait(self, seconds: float) -> int | None:
+        """The exit status, or None where the program runs longer than that."""
+        try:
+            return self.process.wait(max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            return None
+
+    def terminate(self) -> None:
+        """Sends SIGTERM to the program itself, as the platform does, and to no child of it."""
+        self.process.terminate()
+
+    def left_behind(self) -> bool:
+        """Whether processes of the group outlive the program."""
+        return self.status is not None and _signal_group(self.process.pid, 0)
+
+    def end(self) -> None:
+        """Kills whatever of the program still runs."""
+        _signal_group(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def tail(self) -> str:
+        """The last lines of the log."""
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - 8192))
+            lines = file.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-LOG_LINES:])
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Whether there was a group to take the signal."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def told(status: int | None) -> str:
+    """An exit status in words."""
+    if status is None:
+        return "still running"
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

@@ -1,0 +1,269 @@
+"""A target on trial: private folders, sample input, a model trained once, a server started when a rule needs one.
+
+Everything that a trial starts ends with it, and its folders go.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from toolkit.conformance import client
+from toolkit.conformance.opt_ml import OptMl
+from toolkit.conformance.processes import Running, told
+from toolkit.conformance.samples import Sample
+from toolkit.conformance.targets import Confined, Target
+from toolkit.errors import BadOption
+
+DEFAULT_PORT = 8080
+JOB = {
+    "TRAINING_JOB_NAME": "byoa-check",
+    "TRAINING_JOB_ARN": "arn:aws:sagemaker:us-east-1:123456789012:training-job/byoa-check",
+}
+
+
+class Failed(Exception):
+    """The target breaks the rule; the message is what was seen."""
+
+
+class NotApplicable(Exception):
+    """The rule cannot be tried on this target; the message says why."""
+
+
+def expect(holds: bool, seen: str) -> None:
+    """Raises Failed with what was seen unless it `holds`."""
+    if not holds:
+        raise Failed(seen)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a trial waits, in seconds."""
+
+    training: float = 600
+    start_up: float = 120
+    stop_training: float = 120  # then SageMaker kills the container
+    stop_serving: float = 30
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training run that ended, or was still running when patience did."""
+
+    tree: OptMl
+    status: int | None
+    seconds: float
+    input_changed: bool
+
+    def __str__(self) -> str:
+        return f"{told(self.status)} after {self.seconds:.1f} s"
+
+
+@dataclass
+class Server:
+    """A server that answered /ping: where, and after how many seconds."""
+
+    running: Running
+    port: int
+    seconds: float
+
+
+@dataclass
+class Trial:
+    """A target with what its rules need; a context manager.
+
+    `port` is where the server listens: 8080, or another that it is told by SAGEMAKER_BIND_TO_PORT. `model` is a folder
+    of a model's files for a target that does not train one.
+    """
+
+    target: Target
+    sample: Sample
+    port: int = DEFAULT_PORT
+    model: Path | None = None
+    patience: Patience = field(default_factory=Patience)
+    last_log: str = field(default="", init=False)
+
+    def __enter__(self) -> Trial:
+        if "serve" in self.target.programs and not client.is_free(self.port):
+            raise BadOption(f"port {self.port} is taken on this machine; name a free one with --port")
+        self._scratch = Path(tempfile.mkdtemp(prefix="byoa-check-"))
+        self._server: Server | None = None
+        self._never_starts = False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_server()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def must_have(self, program: str) -> None:
+        """Raises NotApplicable where the target has no such program."""
+        if program not in self.target.programs:
+            raise NotApplicable(f"no {program} program was given")
+
+    def must_allow(self, confined: Confined, program: str) -> None:
+        """Raises NotApplicable where the program cannot be confined so."""
+        self.must_have(program)
+        if obstacle := self.target.obstacle(confined, program):
+            raise NotApplicable(obstacle)
+
+    @cached_property
+    def trained(self) -> Training:
+        """Training on good input, once for all rules that look at it."""
+        return self.train(self.sample.files)
+
+    @cached_property
+    def refused(self) -> Training:
+        """Training on input that no program can learn from."""
+        return self.train(self.sample.bad_files)
+
+    @property
+    def well_trained(self) -> Training:
+        """The training on good input. Raises NotApplicable where that failed."""
+        if self.trained.status != 0:
+            raise NotApplicable("training on good input failed")
+        return self.trained
+
+    def train(
+        self,
+        files: Mapping[str, bytes],
+        hyperparameters: Mapping[str, str] | None = None,
+        undocumented: bool = False,
+        confined: Collection[Confined] = (),
+    ) -> Training:
+        """One training run on these files of the sample's channel, to its end."""
+        tree = self._job(files, self.sample.hyperparameters if hyperparameters is None else hyperparameters)
+        if undocumented:
+            tree.add_undocumented(self.sample.channel)
+        before = tree.input_digest()
+        with self.running("train", tree, JOB, confined) as run:
+            status = run.wait(self.patience.training)
+            return Training(tree, status, run.seconds, tree.input_digest() != before)
+
+    @contextmanager
+    def long_training(self) -> Iterator[tuple[OptMl, Running]]:
+        """A training run on so many copies of the sample that it lasts longer than the run on the sample."""
+        tree = self._job(self.sample.files, self.sample.hyperparameters)
+        self.sample.multiply(tree.root / "input" / "data" / self.sample.channel)
+        with self.running("train", tree, JOB) as run:
+            yield tree, run
+
+    @contextmanager
+    def running(
+        self, program: str, tree: OptMl, variables: Mapping[str, str], confined: Collection[Confined] = ()
+    ) -> Iterator[Running]:
+        """A program of the target for the length of a block; what it wrote is in `last_log` afterwards."""
+        self.must_have(program)
+        run = self.target.start(program, tree.root, self._new_log(program), variables, confined)
+        try:
+            yield run
+        finally:
+            run.end()
+            self.last_log = run.tail()
+
+    def start_server(self) -> Server:
+        """Starts the shared server. Raises Failed where it does not answer."""
+        self.stop_server()
+        try:
+            self._server = self._start_server(self.port)
+        except Failed:
+            self._never_starts = True
+            raise
+        return self._server
+
+    @property
+    def server(self) -> Server:
+        """The server that the rules share which only ask; started again where it has died."""
+        if self._never_starts:
+            raise NotApplicable("the server does not start")
+        if self._server is None or self._server.running.status is not None:
+            return self.start_server()
+        return self._server
+
+    @contextmanager
+    def another_server(self, port: int | None = None, confined: Collection[Confined] = ()) -> Iterator[Server]:
+        """A server for one rule alone; the shared one makes room for it. Raises Failed where it does not answer."""
+        if self._never_starts:
+            raise NotApplicable("the server does not start")
+        self.stop_server()
+        self._server = self._start_server(port or self.port, confined)
+        try:
+            yield self._server
+        finally:
+            self.stop_server()
+
+    def stop_server(self) -> None:
+        """Ends the shared server."""
+        if self._server is not None:
+            self._server.running.end()
+            self.last_log = self._server.running.tail()
+        self._server = None
+
+    def _first_ping(self, run: Running, port: int) -> float:
+        """Seconds from the start to the first 200 of /ping. Raises Failed where the server dies or is never ready."""
+        seen = "nothing listened"
+        while run.status is None and run.seconds < self.patience.start_up:
+            try:
+                answer = client.ping(port)
+                if answer.status == 200:
+                    return run.seconds
+                seen = f"the last answer was {answer}"
+            except client.Unanswered as reason:
+                seen = f"the last try ended with {reason}"
+            time.sleep(0.02)
+        if run.status is not None:
+            raise Failed(f"serve ended with {told(run.status)} before /ping on port {port} answered 200")
+        raise Failed(f"no 200 from /ping on port {port} in {math.ceil(self.patience.start_up)} s; {seen}")
+
+    def _start_server(self, port: int, confined: Collection[Confined] = ()) -> Server:
+        self.must_have("serve")
+        log = self._new_log("serve")
+        run = self.target.start("serve", self._served.root, log, self._port_variable(port), confined)
+        try:
+            return Server(run, port, self._first_ping(run, port))
+        except BaseException:
+            run.end()
+            self.last_log = run.tail()
+            raise
+
+    def _port_variable(self, port: int) -> dict[str, str]:
+        return {} if port == DEFAULT_PORT else {"SAGEMAKER_BIND_TO_PORT": str(port)}
+
+    @cached_property
+    def _served(self) -> OptMl:
+        """The tree of a server: the model that was given, else the one that was trained, else none."""
+        tree = self._new_tree()
+        if self.model is not None:
+            shutil.copytree(self.model, tree.model, dirs_exist_ok=True)
+        elif "train" in self.target.programs:
+            shutil.copytree(self.well_trained.tree.model, tree.model, dirs_exist_ok=True)
+        return tree
+
+    def _job(self, files: Mapping[str, bytes], hyperparameters: Mapping[str, str]) -> OptMl:
+        tree = self._new_tree()
+        tree.describe_job(self.sample.channel, self.sample.content_type, hyperparameters)
+        folder = tree.root / "input" / "data" / self.sample.channel
+        folder.mkdir()
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return tree
+
+    def _new_tree(self) -> OptMl:
+        """A fresh private folder in the shape of /opt/ml, open to every user."""
+        root = Path(tempfile.mkdtemp(prefix="ml-", dir=self._scratch))
+        os.chmod(root, 0o755)
+        return OptMl(root).lay_out()
+
+    def _new_log(self, program: str) -> Path:
+        handle, path = tempfile.mkstemp(prefix=f"{program}-", suffix=".log", dir=self._scratch)
+        os.close(handle)
+        return Path(path)
