@@ -1,0 +1,174 @@
+"""DataProcessing: what of a record is sent, and how its answer is joined to it and filtered.
+
+The order is SageMaker's: InputFilter, the model, the join of the answer with the record as it stood in the file,
+OutputFilter. A row of CSV counts as an array of its columns; their text is never changed, quotes included.
+
+Source: the Developer Guide's "Associate Prediction Results with Input Records".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol
+
+import orjson
+
+from toolkit.errors import BadOption, BadPayload
+from toolkit.formats import media_types
+from toolkit.transform import jsonpath
+from toolkit.transform.records import Request
+from toolkit.transform.settings import Settings
+
+_FIELD = re.compile(rb'("(?:[^"]|"")*"|[^",]*)(,|$)')  # RFC 4180
+
+
+class RecordFormat(Protocol):
+    """How one record is read, joined and written."""
+
+    lines: bool
+
+    def read(self, record: bytes) -> Any:
+        """The record as a value that a path selects from."""
+
+    def write(self, value: Any) -> bytes:
+        """The value as a record without a newline."""
+
+    def join(self, record: Any, answer: Any) -> Any:
+        """A record with its answer."""
+
+
+class CsvRows:
+    """Rows as arrays of their columns' text."""
+
+    lines = True
+
+    def read(self, record: bytes) -> list[bytes]:
+        """The fields, with their quotes."""
+        row = record.rstrip(b"\r\n")
+        if b'"' not in row:
+            return row.split(b",")
+        fields, at = [], 0
+        while match := _FIELD.match(row, at):
+            fields.append(match[1])
+            if not match[2]:
+                return fields
+            at = match.end()
+        raise BadPayload(
+            f"field {len(fields) + 1} of the CSV row must be quoted as a whole; the row goes on {row[at : at + 20]!r}"
+        )
+
+    def write(self, value: list[bytes] | bytes) -> bytes:
+        """The fields between commas."""
+        return b",".join(value) if isinstance(value, list) else value
+
+    def join(self, record: list[bytes], answer: list[bytes]) -> list[bytes]:
+        """The columns of the record, followed by those of the answer."""
+        return record + answer
+
+
+class JsonRecords:
+    """JSON values: one on each line, or the whole body."""
+
+    def __init__(self, lines: bool):
+        self.lines = lines
+
+    def read(self, record: bytes) -> Any:
+        """The value that the text spells."""
+        try:
+            return orjson.loads(record)
+        except orjson.JSONDecodeError as error:
+            raise BadPayload(f"the record must be JSON; {error}: {record[:40]!r}") from error
+
+    def write(self, value: Any) -> bytes:
+        """The value in one line."""
+        return orjson.dumps(value)
+
+    def join(self, record: Any, answer: Any) -> dict[str, Any]:
+        """An object gains SageMakerOutput; anything else becomes SageMakerInput beside it."""
+        members = record if isinstance(record, dict) else {"SageMakerInput": record}
+        return members | {"SageMakerOutput": answer}
+
+
+FORMATS = {
+    "text/csv": CsvRows,
+    "application/jsonlines": lambda: JsonRecords(True),
+    "application/json": lambda: JsonRecords(False),
+}
+
+
+class Processing:
+    """The filters and the join of a job. Raises BadOption where they do not fit its other settings."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.input_filter = jsonpath.parse(settings.input_filter, "InputFilter", settings.inclusive_slices)
+        self.output_filter = jsonpath.parse(settings.output_filter, "OutputFilter", settings.inclusive_slices)
+        self.joins = settings.join_source == "Input"
+        self.shapes_input = bool(self.input_filter.steps)
+        self.shapes_output = self.joins or bool(self.output_filter.steps)
+        self.input_format = (
+            self._format("ContentType", settings.content_type) if self.shapes_input or self.joins else None
+        )
+        self.output_format = self._format("Accept", settings.accept) if self.shapes_output else None
+        for path in (self.input_filter, self.output_filter):
+            if CsvRows in map(type, (self.input_format, self.output_format)) and not path.fits_columns:
+                raise BadOption(
+                    f"a filter of text/csv must select columns by their places, such as $[1:]; got {path.text!r}"
+                )
+        if self.joins:
+            self._check_join()
+
+    @property
+    def needs_records(self) -> bool:
+        """Whether requests must carry their records one by one."""
+        return self.shapes_input or self.joins
+
+    def _format(self, field: str, content_type: str | None) -> RecordFormat:
+        name = media_types.parse(content_type).name if content_type else None
+        if name not in FORMATS:
+            raise BadOption(
+                f"with filters or a join, {field} must be one of {', '.join(FORMATS)}; got {content_type!r}"
+            )
+        return FORMATS[name]()
+
+    def _check_join(self) -> None:
+        settings = self.settings
+        types = [media_types.parse(text).name for text in (settings.content_type, settings.accept)]
+        if types[0] != types[1]:
+            raise BadOption(f"with a join, Accept must be the ContentType {types[0]!r}; got {types[1]!r}")
+        if settings.split_type != settings.assemble_with or (
+            self.output_format.lines and settings.split_type != "Line"
+        ):
+            wanted = "Line" if self.output_format.lines else "equal, None or Line"
+            got = f"{settings.split_type!r} and {settings.assemble_with!r}"
+            raise BadOption(f"with a join of {types[0]}, SplitType and AssembleWith must be {wanted}; got {got}")
+
+    def sent(self, request: Request) -> bytes:
+        """What goes to the model of a request."""
+        if not self.shapes_input:
+            return request.body
+        rows = [self._selected(record) for record in request.records]
+        ended = request.body.endswith(b"\n")
+        return b"\n".join(rows) + b"\n" * ended
+
+    def _selected(self, record: bytes) -> bytes:
+        return self.input_format.write(self.input_filter.select(self.input_format.read(record)))
+
+    def stored(self, request: Request, answer: bytes) -> bytes:
+        """What is kept of an answer. Raises BadPayload unless every record has one answer."""
+        if not self.shapes_output:
+            return answer
+        answers = [line for line in answer.split(b"\n") if line.strip()] if self.output_format.lines else [answer]
+        if len(answers) != request.n_records:
+            raise BadPayload(
+                f"there must be one answer for each record; {request.n_records} records have {len(answers)} answers"
+            )
+        records = request.records if self.joins else [b""] * len(answers)
+        rows = [self._kept(record, found) for record, found in zip(records, answers, strict=True)]
+        return b"".join(row + b"\n" for row in rows) if self.output_format.lines else rows[0]
+
+    def _kept(self, record: bytes, answer: bytes) -> bytes:
+        value = self.output_format.read(answer)
+        if self.joins:
+            value = self.output_format.join(self.input_format.read(record), value)
+        return self.output_format.write(self.output_filter.select(value))
