@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.algorithm import Algorithm, find
+from toolkit.algorithm import CHUNK_BYTES, Algorithm, find
 from toolkit.dataset import Dataset
 from toolkit.errors import AlgorithmFault, BadPayload
 from toolkit.formats import table
@@ -44,7 +44,6 @@ class Inference:
         Raises BadContentType, BadAccept, BadPayload, and AlgorithmFault where the plugin breaks its contract.
         """
         times = [time.perf_counter()]
-        accept = table.negotiate(accept, self.default_accept)  # before the work, which would be for nothing
         data = table.decode(body, content_type, n_features=self.algorithm.n_features_in_)
         self._check_width(data.n_features)
         times.append(time.perf_counter())
@@ -62,7 +61,7 @@ class Inference:
 
     def _predict(self, data: Dataset) -> dict[str, np.ndarray]:
         """The columns of all rows, some rows at a time, so that sparse ones are never dense all at once."""
-        batches = data.batches(self.algorithm.rows_per_batch(data.n_features))
+        batches = data.batches(max(1, CHUNK_BYTES // (4 * data.n_features)))
         parts = [self._predict_batch(batch.dense().X) for batch in batches]
         if len(parts) == 1:
             return parts[0]
@@ -80,11 +79,6 @@ class Inference:
 def load(name: str, model_dir: Path, default_accept: str = DEFAULT_ACCEPT) -> Inference:
     """The inference of the model that algorithm `name` saved in `model_dir`.
 
-    A job's hyperparameters are not in the model, so the algorithm has the defaults, and none where one is required.
     Raises BadOption for an unknown name, BadArtifact for files that are not such a model.
     """
-    plugin = find(name)
-    algorithm = plugin.__new__(plugin)
-    algorithm.hyperparameters = plugin.Hyperparameters.model_construct()
-    algorithm.load(model_dir)
-    return Inference(algorithm, default_accept)
+    return Inference(find(name).loaded(model_dir), default_accept)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from toolkit.environment import Limit
-from toolkit.errors import BadPayload, PayloadTooLarge, ServerLimit, SlowClient, TookTooLong
+from toolkit.errors import BadPayload, PayloadTooLarge, ServerLimit, TookTooLong
 
 DEADLINE = "byoa.deadline"  # key of a WSGI environment
 
@@ -20,18 +20,13 @@ DEADLINE = "byoa.deadline"  # key of a WSGI environment
 def read_body(environ: Mapping[str, Any], largest: Limit) -> bytes:
     """The whole body of a WSGI request, sent with its length or in chunks.
 
-    Raises PayloadTooLarge as soon as that is known, SlowClient where the socket gives up waiting, and BadPayload
-    where the client ends or breaks off early.
+    Raises PayloadTooLarge as soon as that is known, BadPayload where the client ends early, and what the input raises
+    where it is slow or breaks off.
     """
     announced = int(environ.get("CONTENT_LENGTH") or 0)
     if largest.value and announced > largest.value:
         raise _too_large(announced, largest)
-    try:
-        body = environ["wsgi.input"].read(largest.value + 1 if largest.value else -1)
-    except TimeoutError as error:
-        raise SlowClient(f"the body must arrive in time; {error}") from error
-    except OSError as error:  # gunicorn's parse errors are of this kind too
-        raise BadPayload(f"the body must arrive whole; its chunks or the connection broke off: {error}") from error
+    body = environ["wsgi.input"].read(largest.value + 1 if largest.value else -1)
     if largest.value and len(body) > largest.value:
         raise _too_large(len(body), largest)
     if len(body) < announced:

@@ -1,0 +1,165 @@
+"""One client's connection to a worker: requests read by their deadline, answered one after another.
+
+Bytes are read by the connection's own thread, so that a client that is slow, silent or gone disturbs nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+
+from gunicorn import http
+from gunicorn.http import wsgi
+from gunicorn.http.errors import ParseException
+from gunicorn.http.unreader import SocketUnreader
+
+from toolkit.errors import BadPayload, SlowClient
+from toolkit.serving import replies
+from toolkit.serving.limits import DEADLINE
+
+KEEP_ALIVE_SECONDS = 75  # between requests; longer than the minute that load balancers keep connections
+LAST_WORD_SECONDS = 1  # for an error that the main thread sends
+LINGER_SECONDS = 2  # after the last answer, for a client that is still sending
+ANSWERED_EARLY = (408, 413)  # with these the rest of the body stays unread, so the connection ends
+log = logging.getLogger("byoa.serving")
+
+
+class Connection:
+    """A socket, and the thread that answers on it until either side ends it."""
+
+    def __init__(self, worker, sock: socket.socket, client, server):
+        self.worker = worker
+        self.sock = sock
+        self.addresses = client, server
+        self.deadline = float("inf")  # of the request that the application works on
+        self.answering = threading.Lock()  # held by the thread that answers it
+        self.parser = http.get_parser(worker.cfg, sock, client)
+        self.parser.unreader = self.unreader = DeadlineReader(sock, worker.settings.timeout.value)
+
+    def run(self) -> None:
+        """The thread of this connection."""
+        try:
+            while self.answer_next():
+                pass
+        except OSError:  # the client is gone or silent: there is nobody to tell
+            pass
+        except ParseException as error:
+            self.send(*replies.of(BadPayload(f"the request must be HTTP/1.1; {error}"), None))
+        except Exception:
+            log.exception("a connection failed")
+        finally:
+            self.close()
+            self.worker.forget(self)
+
+    def answer_next(self) -> bool:
+        """Reads and answers a request; whether another may follow."""
+        self.unreader.deadline = None
+        request = next(self.parser, None)
+        if not request:
+            return False
+        outbox = Outbox(self.sock)
+        response, environ = wsgi.create(request, outbox, *self.addresses, self.worker.cfg)
+        environ["wsgi.input"] = Body(request.body)
+        environ[DEADLINE] = self.deadline = self.unreader.deadline or time.monotonic() + self.unreader.seconds
+        chunks = self.worker.wsgi(environ, response.start_response)
+        self.deadline = float("inf")
+        self.answering.acquire()  # for ever, where the main thread has answered: the process is about to end
+        if not self.worker.alive or response.status_code in ANSWERED_EARLY:
+            response.force_close()
+        for chunk in chunks:
+            response.write(chunk)
+        response.close()
+        chunks.close()
+        self.sock.settimeout(self.unreader.seconds)
+        outbox.flush()
+        self.answering.release()
+        return not response.should_close()
+
+    def answer_for_the_application(self, error: Exception) -> None:
+        """Answers, from the main thread, a request that the application works on, if there is one."""
+        if self.deadline < float("inf") and self.answering.acquire(blocking=False):
+            self.send(*replies.of(error, None))
+
+    def send(self, status: int, body: bytes) -> None:
+        """Writes an error and says that the connection ends."""
+        head = f"HTTP/1.1 {status} Error\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        with contextlib.suppress(OSError):  # the client may be gone
+            self.sock.settimeout(LAST_WORD_SECONDS)
+            self.sock.sendall(head.encode() + b"Connection: close\r\n\r\n" + body)
+
+    def hang_up_if_idle(self) -> None:
+        """Wakes the thread of a connection on which no request has begun, so that it ends."""
+        if self.unreader.deadline is None:
+            self._shut_down(socket.SHUT_RD)
+
+    def close(self) -> None:
+        """Closes so that the client can read the last answer: what it still sends is taken and dropped."""
+        self._shut_down(socket.SHUT_WR)
+        end = time.monotonic() + LINGER_SECONDS
+        with contextlib.suppress(OSError):  # the client may be gone, or silent for too long
+            while (left := end - time.monotonic()) > 0:
+                self.sock.settimeout(left)
+                if not self.sock.recv(65536):
+                    break
+        self.sock.close()
+
+    def _shut_down(self, how: int) -> None:
+        with contextlib.suppress(OSError):  # it may be closed already
+            self.sock.shutdown(how)
+
+
+class DeadlineReader(SocketUnreader):
+    """Reads a socket for gunicorn's parser; from the first byte of a request on, until its deadline."""
+
+    def __init__(self, sock: socket.socket, seconds: float):
+        super().__init__(sock)
+        self.seconds = seconds
+        self.deadline: float | None = None
+
+    def chunk(self, *size_hint) -> bytes:
+        """The next bytes, empty at the end. Raises TimeoutError at the deadline."""
+        left = KEEP_ALIVE_SECONDS if self.deadline is None else self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"it was not there after {self.seconds} s")
+        self.sock.settimeout(left)
+        data = super().chunk(*size_hint)
+        if self.deadline is None:
+            self.deadline = time.monotonic() + self.seconds
+        return data
+
+
+class Body:
+    """The body of a request as the application reads it."""
+
+    def __init__(self, source):
+        self.source = source
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, fewer only at the end. Raises SlowClient, BadPayload."""
+        try:
+            return self.source.read(size)
+        except TimeoutError as error:
+            raise SlowClient(f"the body must arrive in time; {error}") from error
+        except (OSError, ParseException) as error:
+            must = "the body must arrive whole"
+            raise BadPayload(f"{must}; its chunks or the connection broke off: {error}") from error
+
+
+class Outbox:
+    """What gunicorn's Response writes, kept until it is whole: one system call sends head and body."""
+
+    def __init__(self, sock: socket.socket):
+        self.send = sock.send  # gunicorn asks a client that waits for "100 Continue" to go on
+        self._sock = sock
+        self._parts: list[bytes] = []
+
+    def sendall(self, data: bytes) -> None:
+        """Keeps the next bytes."""
+        self._parts.append(data)
+
+    def flush(self) -> None:
+        """Sends all at once."""
+        self._sock.sendall(b"".join(self._parts))
