@@ -74,7 +74,8 @@ def invoke(port: int, body: bytes, content_type: str, accept: str | None = None)
 
 def cut_off(port: int, body: bytes, content_type: str) -> None:
     """Promises twice the body and hangs up after half of it."""
-    head = f"POST /invocations HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {content_type}\r\nContent-Length: {2 * len(body)}\r\n\r\n"
+    headers = (f"Host: {HOST}", f"Content-Type: {content_type}", f"Content-Length: {2 * len(body)}")
+    head = "\r\n".join(["POST /invocations HTTP/1.1", *headers, "", ""])
     with socket.create_connection((HOST, port), timeout=PING_SECONDS) as connection:
         connection.sendall(head.encode() + body[: len(body) // 2])
 

@@ -1,4 +1,4 @@
-"""What an image should be before it is pushed, and how little its programs should need, one `check_*` function a rule."""
+"""What an image should be before it is pushed, and how little its programs should need: a `check_*` function a rule."""
 
 from __future__ import annotations
 

@@ -49,17 +49,19 @@ def check_undocumented_files_are_passed_over(trial: Trial) -> str:
 
 def check_bad_input_fails(trial: Trial) -> str:
     """Training on files that hold no data ends by itself, with an exit status other than 0."""
+    _ = trial.well_trained
     return _must_fail(trial.refused)
 
 
 def check_empty_channel_fails(trial: Trial) -> str:
     """Training on a channel without files ends by itself, with an exit status other than 0."""
+    _ = trial.well_trained
     return _must_fail(trial.train({}))
 
 
 def check_bad_hyperparameter_fails(trial: Trial) -> str:
     """A hyperparameter's value that cannot be ends training with an exit status other than 0."""
-    trial.must_have("train")
+    _ = trial.well_trained
     if trial.sample.bad_hyperparameters is None:
         raise NotApplicable("no value is known that the program must refuse")
     return _must_fail(trial.train(trial.sample.files, trial.sample.bad_hyperparameters))
@@ -95,7 +97,7 @@ def check_training_needs_no_network(trial: Trial) -> str:
 def check_training_stops_on_sigterm(trial: Trial) -> str:
     """SIGTERM ends training within 120 seconds, by a handler of the program's own."""
     usual = trial.well_trained.seconds
-    # a run that reads its data is past its imports at the first moment, and one that does not is still there at the second
+    # a run that reads its data is past its imports at the first moment; one that does not still runs at the second
     for moment in (1.2 * usual, 0.6 * usual):
         with trial.long_training() as (tree, run):
             if run.wait(moment) is None:
