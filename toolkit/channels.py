@@ -12,7 +12,6 @@ import gzip
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
 from itertools import chain
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from toolkit.dataset import Dataset, concatenate
+from toolkit.environment import Input
 from toolkit.errors import BadChannel, BadContentType, BadPayload, UserError
 from toolkit.formats import table
 from toolkit.formats.readers import Reader
@@ -31,21 +31,6 @@ _GZIP = b"\x1f\x8b"
 Key = tuple[int, int]
 RowsPerBatch = Callable[[int], int]
 Batches = Iterator[tuple[Key, Dataset]]
-
-
-@dataclass(frozen=True)
-class Input:
-    """A channel as a job describes it.
-
-    `content_type` is the job's, or the algorithm's own where the job names none. `input_mode` is File or
-    Pipe, `record_wrapper` None or RecordIO: in Pipe mode each object then arrives as one RecordIO record.
-    """
-
-    name: str
-    folder: Path
-    content_type: str
-    input_mode: str = "File"
-    record_wrapper: str = "None"
 
 
 def files(folder: Path) -> list[Path]:
@@ -73,10 +58,10 @@ def mini_batches(
     width of sparse rows that do not tell theirs; without it, File mode looks through the files once before.
     Raises BadChannel where there is no row; what is wrong in a file is told with the file's path in front.
     """
-    width = n_features or _width(channel, label_size)
-    n_batches = 0
+    declared_width = n_features or _width(channel, label_size)
+    n_batches, width = 0, None
     for place, (path, file) in enumerate(_sources(channel, epoch)):
-        parts = _read(path, file, _reader(channel, label_size, width))
+        parts = _read(path, file, _reader(channel, label_size, declared_width))
         for chunk, data in enumerate(_rebatched(parts, rows_per_batch)):
             width = width or data.n_features
             if data.n_features != width:

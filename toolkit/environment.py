@@ -26,7 +26,10 @@ NUMERICAL_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 @dataclass(frozen=True)
 class Input:
-    """A channel of a training job as inputdataconfig.json describes it; its files lie in `folder`."""
+    """A channel of a training job as inputdataconfig.json describes it; its files lie in `folder`.
+
+    `input_mode` is File or Pipe; `record_wrapper` is None or RecordIO: each object of a pipe is then one RecordIO record.
+    """
 
     name: str
     folder: Path

@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -96,22 +97,23 @@ def passes(algorithm, job: TrainingJob, channel: str):
     from toolkit.channels import Passes
 
     declared = next(declared for declared in algorithm.channels if declared.name == channel)
-    return Passes(job.inputs[channel], declared.content_type, algorithm.rows_per_batch, LABEL_SIZE)
+    source = job.inputs[channel]
+    source = replace(source, content_type=source.content_type or declared.content_type)
+    feature_dim = getattr(algorithm.hyperparameters, "feature_dim", None)
+    return Passes(source, algorithm.rows_per_batch, LABEL_SIZE, n_features=feature_dim)
 
 
 def learn(algorithm, batches) -> None:
     """Fits the algorithm: in passes over the mini-batches where it can, else on all rows at once."""
     from toolkit import rounds
     from toolkit.algorithm import check_feature_dim, has_rounds
-    from toolkit.dataset import concatenate
 
+    check_feature_dim(algorithm, batches.n_features)
     if has_rounds(algorithm):
-        n_features = next(iter(batches))[1].n_features
-        check_feature_dim(algorithm, n_features)
-        rounds.run(algorithm.rounds(n_features), Progress(batches))
+        rounds.run(algorithm.rounds(batches.n_features), Progress(batches))
     else:
-        data = concatenate(batch for _, batch in Progress(batches))
-        check_feature_dim(algorithm, data.n_features)
+        data = batches.dataset().dense()
+        log.info("%d rows read", len(data))
         algorithm.fit(data.X, data.y)
 
 
