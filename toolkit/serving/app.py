@@ -21,8 +21,9 @@ from werkzeug.exceptions import HTTPException
 from toolkit.environment import MIB, ServerSettings
 from toolkit.errors import ToolkitError
 from toolkit.serving import replies, request_log
+from toolkit.serving.capacity import waiting_bytes
 from toolkit.serving.inference import Inference
-from toolkit.serving.limits import Turns, deadline, read_body
+from toolkit.serving.limits import Room, Turns, deadline, read_body
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
@@ -34,6 +35,7 @@ log = logging.getLogger("byoa.serving")
 def create_app(inference: Inference, settings: ServerSettings) -> Flask:
     """The application that answers for one model."""
     app = Flask("byoa", static_folder=None)
+    room = Room(waiting_bytes(settings.payload))
     turns = Turns(settings.queue, settings.timeout)
 
     @app.get("/ping")
@@ -42,9 +44,10 @@ def create_app(inference: Inference, settings: ServerSettings) -> Flask:
 
     @app.post("/invocations")
     def invocations():
-        body = read_body(request.environ, settings.payload)
-        with turns.turn(deadline(request.environ, settings.timeout)):
-            g.answer = inference.answer(body, request.content_type, request.headers.get("Accept"))
+        with room.place() as take:
+            body = read_body(request.environ, settings.payload, take)
+            with turns.turn(deadline(request.environ, settings.timeout)):
+                g.answer = inference.answer(body, request.content_type, request.headers.get("Accept"))
         return Response(g.answer.body, content_type=g.answer.content_type)
 
     @app.get("/execution-parameters")

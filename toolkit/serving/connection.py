@@ -23,7 +23,7 @@ from toolkit.serving.limits import DEADLINE
 KEEP_ALIVE_SECONDS = 75  # between requests; longer than the minute that load balancers keep connections
 LAST_WORD_SECONDS = 1  # for an error that the main thread sends
 LINGER_SECONDS = 2  # after the last answer, for a client that is still sending
-ANSWERED_EARLY = (408, 413)  # with these the rest of the body stays unread, so the connection ends
+ANSWERED_EARLY = (408, 413, 503)  # with these the rest of the body stays unread, so the connection ends
 log = logging.getLogger("byoa.serving")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,29 +15,62 @@ from toolkit.environment import Limit
 from toolkit.errors import BadPayload, PayloadTooLarge, ServerLimit, TookTooLong
 
 DEADLINE = "byoa.deadline"  # key of a WSGI environment
+PIECE_BYTES = 1 << 20  # read at a time, as gunicorn does
 
 
-def read_body(environ: Mapping[str, Any], largest: Limit) -> bytes:
-    """The whole body of a WSGI request, sent with its length or in chunks.
+def read_body(environ: Mapping[str, Any], largest: Limit, take: Callable[[int], None]) -> bytes:
+    """The whole body of a WSGI request, sent with its length or in chunks; `take` is told of bytes as they arrive.
 
-    Raises PayloadTooLarge as soon as that is known, BadPayload where the client ends early, and what the input raises
-    where it is slow or breaks off.
+    Raises PayloadTooLarge as soon as that is known, BadPayload where the client ends early, and what `take` and the
+    input raise: a server's memory may be full, a client may be slow or break off.
     """
     announced = int(environ.get("CONTENT_LENGTH") or 0)
-    if largest.value and announced > largest.value:
-        raise _too_large(announced, largest)
-    body = environ["wsgi.input"].read(largest.value + 1 if largest.value else -1)
-    if largest.value and len(body) > largest.value:
-        raise _too_large(len(body), largest)
-    if len(body) < announced:
+    _check_size(announced, largest)
+    pieces, n_bytes = [], 0
+    while piece := environ["wsgi.input"].read(PIECE_BYTES):
+        pieces.append(piece)
+        n_bytes += len(piece)
+        _check_size(n_bytes, largest)
+        take(len(piece))
+    if n_bytes < announced:
         must = f"the body must have the {announced} bytes that Content-Length says"
-        raise BadPayload(f"{must}; it ended after {len(body)}")
-    return body
+        raise BadPayload(f"{must}; it ended after {n_bytes}")
+    return b"".join(pieces)
 
 
-def _too_large(n_bytes: int, largest: Limit) -> PayloadTooLarge:
-    must = f"the payload must have at most {largest.value} bytes (limit set by {largest.source})"
-    return PayloadTooLarge(f"{must}; it has {n_bytes} or more")
+def _check_size(n_bytes: int, largest: Limit) -> None:
+    if largest.value and n_bytes > largest.value:
+        must = f"the payload must have at most {largest.value} bytes (limit set by {largest.source})"
+        raise PayloadTooLarge(f"{must}; it has {n_bytes} or more")
+
+
+class Room:
+    """The memory that bodies may fill in this process, those that wait and those that still arrive."""
+
+    def __init__(self, limit: Limit):
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    @contextmanager
+    def place(self) -> Iterator[Callable[[int], None]]:
+        """Gives a function that takes bytes, and gives all back at the end. The function raises ServerLimit."""
+        mine = 0
+
+        def take(n_bytes: int) -> None:
+            nonlocal mine
+            with self._lock:
+                if self._taken + n_bytes > self.limit.value:
+                    must = f"the bodies in a worker must have at most {self.limit.value} bytes together"
+                    raise ServerLimit(f"{must} ({self.limit.source}); try again in a moment")
+                self._taken += n_bytes
+            mine += n_bytes
+
+        try:
+            yield take
+        finally:
+            with self._lock:
+                self._taken -= mine
 
 
 def deadline(environ: Mapping[str, Any], seconds: Limit) -> float:

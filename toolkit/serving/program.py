@@ -6,16 +6,20 @@ on the standard error and exit status 1.
 
 from __future__ import annotations
 
-import ctypes
+import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from toolkit import environment
+from toolkit import environment, machine
 from toolkit.environment import OPT_ML, Limit, ServerSettings
 from toolkit.errors import ToolkitError
+from toolkit.serving.capacity import Capacity
+
+LOG_FORMAT = "[%(asctime)s %(levelname)s] %(message)s"
+log = logging.getLogger("byoa.serving")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,25 +34,16 @@ def main(algorithm, opt_ml, model_dir, port, host, workers) -> None:
 
     For a model.tar.gz of your own, `byoa serve` unpacks it and calls this program.
     """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
     try:
         settings = environment.read_server_settings(host, port, workers)
         name = environment.algorithm_name(algorithm)
-        environment.limit_numerical_threads(1)
-        keep_freed_memory()
+        environment.limit_numerical_threads(numerical_threads(settings, machine.n_cpus().value))
+        machine.keep_freed_memory()
         serve(name, model_dir or opt_ml / "model", settings)
     except ToolkitError as error:
         print(f"serve: {error}", file=sys.stderr)
         sys.exit(1)
-
-
-def keep_freed_memory() -> None:
-    """Has the C library reuse freed memory: giving it back and faulting it in again costs more than parsing does.
-
-    The numbers are glibc's M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD and M_ARENA_MAX (mallopt(3)).
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-    for option, value in ((-3, 256 << 20), (-1, 512 << 20), (-2, 16 << 20), (-8, 1)) if mallopt else ():
-        mallopt(option, value)
 
 
 def serve(name: str, model_dir: Path, settings: ServerSettings) -> None:
@@ -58,8 +53,16 @@ def serve(name: str, model_dir: Path, settings: ServerSettings) -> None:
     from toolkit.serving.server import Server
 
     inference = load(name, model_dir, settings.default_accept)
-    settings = replace(settings, workers=settings.workers or Limit(environment.n_cpus(), "the CPUs"))
+    capacity = Capacity(machine.n_cpus(), machine.memory_bytes(), machine.used_bytes())
+    fitting = Limit(capacity.n_workers(settings.payload), "as fit; SAGEMAKER_MODEL_SERVER_WORKERS overrides")
+    settings = replace(settings, workers=settings.workers or fitting)
+    log.info("algorithm %s, %s", name, capacity.explain(settings))
     Server(create_app(inference, settings), settings).run()
+
+
+def numerical_threads(settings: ServerSettings, n_cpus: int) -> int:
+    """Threads for numpy's libraries, which are told before the model is loaded: all processors for an only worker."""
+    return n_cpus if settings.workers and settings.workers.value == 1 else 1
 
 
 if __name__ == "__main__":
