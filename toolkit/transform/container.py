@@ -1,15 +1,17 @@
 """A running container, or any server with SageMaker's inference contract, asked over HTTP.
 
-`GET /ping` until 200, `GET /execution-parameters` (absent is fine), then `POST /invocations`. An answer of 500 or more, a
-broken connection and a time-out are tried again, 400 to 499 never (which statuses SageMaker tries again is unconfirmed).
+`GET /ping` until 200, `GET /execution-parameters` (absent is fine), then `POST /invocations`. A status of 500 or more,
+a broken connection and a time-out are tried again, 400 to 499 never (what SageMaker tries again is unconfirmed).
 
 Source: the Developer Guide's "Use Your Own Inference Code with Batch Transform".
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -31,6 +33,7 @@ class Container:
     def __init__(self, url: str, settings: Settings):
         self.url = url
         self.settings = settings
+        self.is_closed = False
         parts = urlsplit(url)
         kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
         if parts.scheme not in kinds or not parts.hostname:
@@ -53,7 +56,7 @@ class Container:
         raise ContainerFault(f"the container must answer {self.url}/ping with 200 within {seconds:g} s; last: {seen}")
 
     def execution_parameters(self) -> dict[str, Any]:
-        """What the container says of MaxConcurrentTransforms, BatchStrategy and MaxPayloadInMB; nothing without a 200."""
+        """MaxConcurrentTransforms, BatchStrategy and MaxPayloadInMB as the container offers them, if it does."""
         try:
             status, body = self._request("GET", "/execution-parameters", timeout=PING_SECONDS)
         except (OSError, http.client.HTTPException):
@@ -76,15 +79,18 @@ class Container:
                 fault = f"bad HTTP status received from algorithm: {status}: {_shown(answer)}"
             except (OSError, http.client.HTTPException) as error:
                 fault = f"no answer: {error or type(error).__name__}"
+            if self.is_closed:
+                break
             if tries_left:
                 time.sleep(PAUSE_SECONDS)
         raise ContainerFault(f"{fault} (after {1 + self.settings.max_retries} tries)")
 
     def close(self) -> None:
-        """Ends the connection; a request under way in another thread fails."""
+        """Ends the connection for good; a request under way in another thread fails and is not tried again."""
+        self.is_closed = True
         if self.connection.sock:
-            self.connection.sock.close()
-        self.connection.close()
+            with contextlib.suppress(OSError):
+                self.connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _request(
         self, method: str, path: str, body: bytes = b"", headers: dict | None = None, timeout: float = 0

@@ -46,11 +46,11 @@ class Piece:
     n_requests: int
 
 
-def exchanges(block: Block, processing: Processing, ask: Ask) -> Iterator[Exchange]:
-    """The exchanges of a block in order. Raises Refused where one fails."""
+def exchanges(block: Block, processing: Processing, ask: Ask, apart: bool = False) -> Iterator[Exchange]:
+    """The exchanges of a block in order, with their records `apart` if asked for. Raises Refused where one fails."""
     settings = processing.settings
     n_before = 0
-    for request in records.requests(block, settings, apart=processing.needs_records):
+    for request in records.requests(block, settings, apart=apart or processing.needs_records):
         try:
             records.check_size(request, settings)
             sent = processing.sent(request)

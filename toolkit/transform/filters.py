@@ -77,7 +77,7 @@ class JsonRecords:
         try:
             return orjson.loads(record)
         except orjson.JSONDecodeError as error:
-            raise BadPayload(f"the record must be JSON; {error}: {record[:40]!r}") from error
+            raise BadPayload(f"the record must be JSON; got {record[:40]!r}") from error
 
     def write(self, value: Any) -> bytes:
         """The value in one line."""

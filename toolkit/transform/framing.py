@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from toolkit.errors import BadPayload
-from toolkit.transform.crc32c import masked
 
 MAGIC = 0xCED7230A
 _MAGIC_BYTES = struct.pack("<I", MAGIC)
@@ -27,7 +26,7 @@ class Framing(Protocol):
     """What a SplitType has to know."""
 
     def last_end(self, data: bytearray, stop: int, final: bool, offset: int) -> int:
-        """Where the last whole record of `data[:stop]` ends, 0 if there is none; `final` says that the file ends there."""
+        """Where the last whole record of `data[:stop]` ends, or 0; `final` says that the file ends there."""
 
     def records(self, block: bytes, offset: int) -> list[bytes]:
         """The records of a block of whole records, each with its frame."""
@@ -171,6 +170,8 @@ class TFRecord(_Framed):
 
 
 def _check(data: bytes | memoryview, checksum: int, what: str, place: int) -> None:
+    from toolkit.transform.crc32c import masked  # which imports numpy
+
     if masked(data) != checksum:
         found = masked(data)
         raise BadPayload(

@@ -28,7 +28,7 @@ from toolkit.transform.exchanges import Piece, Refused
 from toolkit.transform.filters import Processing
 from toolkit.transform.inputs import InputFile
 from toolkit.transform.settings import Settings, resolved
-from toolkit.transform.worker import ModelProcess
+from toolkit.transform.worker import ModelProcess, launch
 from toolkit.transform.workers import ContainerWorker, Worker, Workers
 
 PARTS_PER_WORKER = 2  # answered ahead of the one that is stored next
@@ -72,11 +72,12 @@ class TransformJob:
     def with_model(self, algorithm: str, model_dir: Path, n_workers: int) -> Result:
         """Runs with a model, in processes that answer as the server does, without HTTP between.
 
-        Raises BadOption, before anything is sent, for settings that do not go together.
+        Raises BadOption for settings that do not go together, BadArtifact for a model that cannot be loaded.
         """
         self.settings = resolved(self.settings, {})
         Processing(self.settings)
-        return self.run([ModelProcess(algorithm, model_dir, self.settings) for _ in range(n_workers)])
+        processes = [ModelProcess(algorithm, model_dir, self.settings) for _ in range(n_workers)]
+        return self.run(launch(processes))
 
     def with_container(self, url: str) -> Result:
         """Runs with the container at `url`, with as many requests at once as the settings or the container say.

@@ -1,9 +1,9 @@
 """The part of JSONPath that SageMaker's batch transform understands; any other path is an error.
 
-`$`, `.name`, `*`, `['a','b']`, `[i]`, `[i,j]` with negative places, `[start:end]`, `[start:]`, `[:end]`. A path that can
-have but one match gives it, any other the list of its matches; several names in one bracket match one object with these.
+`$`, `.name`, `*`, `['a','b']`, `[i]`, `[i,j]` with negative places, `[start:end]`, `[start:]`, `[:end]`. A path that
+can have but one match gives it, any other the list of its matches; several names in one bracket match one object.
 
-Sources: the Developer Guide's "Associate Prediction Results with Input Records"; the Java JsonPath library that it names.
+Sources: the Developer Guide's "Associate Prediction Results with Input Records", and the Java JsonPath that it names.
 """
 
 from __future__ import annotations

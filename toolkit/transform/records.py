@@ -1,7 +1,7 @@
 """Files cut into blocks of whole records, and blocks into the requests that a batch transform job sends.
 
-A block is what one worker takes at a time: with MultiRecord it is one request as large as MaxPayloadInMB allows, with
-SingleRecord many small requests. The file is read once, front to back, through one buffer: memory does not grow with it.
+A block is what one worker takes at a time: with MultiRecord one request as large as MaxPayloadInMB allows, with
+SingleRecord many small ones. A file is read once, front to back, through one buffer: memory does not grow with it.
 """
 
 from __future__ import annotations

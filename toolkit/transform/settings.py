@@ -44,9 +44,9 @@ API_NAMES = {
 class Settings:
     """A job's settings; None where the caller leaves a choice to the container, and then to DEFAULTS.
 
-    The last three choose where SageMaker's documentation is silent or contradicts itself: whether a request of one line
-    keeps its newline, whether a slice includes its end, and whether AssembleWith adds a newline behind one that the answer
-    has already. Raises BadOption for a value that cannot be.
+    The last three choose where SageMaker's documentation is silent or contradicts itself: whether a request of one
+    line keeps its newline, whether a slice includes its end, and whether AssembleWith adds a newline where the answer
+    ends with one. Raises BadOption for a value that cannot be.
     """
 
     content_type: str | None = None

@@ -6,6 +6,7 @@ bytes as that says. The first names the model. A block is named by its place in 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -17,6 +18,9 @@ from typing import Any, BinaryIO
 
 from toolkit import environment
 from toolkit.errors import ContainerFault, ToolkitError, UserError
+from toolkit.transform.exchanges import Piece, Refused, piece
+from toolkit.transform.filters import Processing
+from toolkit.transform.records import Block
 from toolkit.transform.settings import Settings
 
 
@@ -28,50 +32,73 @@ class ModelProcess:
         self.process: Popen | None = None
 
     def start(self) -> None:
-        """Starts the process and has it load the model; raises what that raised."""
+        """Starts the process and names the model to it."""
         command = [sys.executable, "-m", "toolkit.transform.worker"]
         self.process = Popen(command, stdin=PIPE, stdout=PIPE, start_new_session=True)
-        self._exchange(self.greeting)
+        self._send(self.greeting)
 
-    def piece(self, block):
-        """The block's part of the output; raises Refused for a request that failed, ContainerFault for a dead worker."""
-        from toolkit.transform.exchanges import Piece
+    def wait_until_loaded(self) -> None:
+        """Returns when the model is loaded; raises what that raised."""
+        self._receive()
 
+    def piece(self, block: Block) -> Piece:
+        """The block's part of the output. Raises Refused, or ContainerFault where the process dies."""
         if self.process is None:
             self.start()
-        data = block.data or b""
-        place = {"path": str(block.path), "offset": block.offset, "length": block.length, "n_bytes": len(data)}
-        head, body = self._exchange(place | {"carries": block.data is not None}, data)
+            self.wait_until_loaded()
+        carries = block.data is not None
+        place = {"path": str(block.path), "offset": block.offset, "length": block.length, "carries": carries}
+        self._send(place, block.data or b"")
+        head, body = self._receive()
         return Piece(body, head["n_records"], head["n_requests"])
 
     def close(self) -> None:
         """Ends the process."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdin.close()
-            self.process.stdout.close()
-            self.process = None
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            with contextlib.suppress(BrokenPipeError):  # of what was still to be sent
+                process.stdin.close()
 
-    def _exchange(self, head: dict[str, Any], data: bytes = b"") -> tuple[dict[str, Any], bytes]:
+    def _send(self, head: dict[str, Any], data: bytes = b"") -> None:
         try:
             send(self.process.stdin, head, data)
-            answer, body = receive(self.process.stdout)
+        except (OSError, ValueError) as error:
+            raise self._died() from error
+
+    def _receive(self) -> tuple[dict[str, Any], bytes]:
+        try:
+            head, data = receive(self.process.stdout)
         except (OSError, EOFError, ValueError) as error:
             raise self._died() from error
-        if "error" in answer:
-            raise _error(answer)
-        return answer, body
+        if "error" in head:
+            raise _error(head)
+        return head, data
 
     def _died(self) -> ContainerFault:
         process = self.process
         self.close()
-        return ContainerFault(f"the worker process ended before it answered, with exit status {process.returncode}")
+        status = process.returncode if process else "unknown"
+        return ContainerFault(f"the worker process ended before it answered; its exit status is {status}")
+
+
+def launch(processes: list[ModelProcess]) -> list[ModelProcess]:
+    """The processes, each with its model loaded, or the error of the first that could not load it."""
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.wait_until_loaded()
+    except BaseException:
+        for process in processes:
+            process.close()
+        raise
+    return processes
 
 
 def _error(told: dict[str, Any]) -> ToolkitError:
-    from toolkit.transform.exchanges import Refused
-
     error = UserError(told["error"]) if told["status"] < 500 else ToolkitError(told["error"])
     error.status = told["status"]
     return Refused(error, told["record"], told["n_records"]) if "record" in told else error
@@ -113,20 +140,17 @@ def main() -> None:
             except EOFError:
                 return None
             try:
-                piece = answer(*message)
+                made = answer(*message)
             except Exception as error:
                 send(target, _told(error))
             else:
-                send(target, {"n_records": piece.n_records, "n_requests": piece.n_requests}, piece.body)
+                send(target, {"n_records": made.n_records, "n_requests": made.n_requests}, made.body)
 
 
 def _loaded(greeting: dict[str, Any]):
     """The function that answers messages with the model that the greeting names."""
     from toolkit.serving.inference import load
     from toolkit.serving.program import keep_freed_memory
-    from toolkit.transform.exchanges import piece
-    from toolkit.transform.filters import Processing
-    from toolkit.transform.records import Block
 
     keep_freed_memory()
     inference = load(greeting["algorithm"], Path(greeting["model_dir"]))
@@ -135,7 +159,7 @@ def _loaded(greeting: dict[str, Any]):
     def ask(body: bytes, content_type: str | None, accept: str | None) -> bytes:
         return inference.answer(body, content_type, accept).body
 
-    def answer(head: dict[str, Any], data: bytes):
+    def answer(head: dict[str, Any], data: bytes) -> Piece:
         block = Block(Path(head["path"]), head["offset"], head["length"], data if head["carries"] else None)
         return piece(block, processing, ask)
 
