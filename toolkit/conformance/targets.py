@@ -69,10 +69,10 @@ class CommandTarget:
 
     image = None
 
-    def __init__(self, commands: Mapping[str, str]):
+    def __init__(self, commands: Mapping[str, str], name: str | None = None):
         self.commands = {program: shlex.split(command) for program, command in commands.items()}
         self.programs = tuple(program for program in PROGRAMS if program in commands)
-        self.name = "; ".join(dict.fromkeys(commands[program] for program in self.programs))
+        self.name = name or "; ".join(dict.fromkeys(commands[program] for program in self.programs))
         self.may_unshare = _may_unshare()
         for program in self.programs:
             self._check(self.commands[program])
@@ -88,7 +88,7 @@ class CommandTarget:
     def obstacle(self, confined: Confined, program: str) -> str | None:
         """A command's model folder and network can be taken away where this machine allows namespaces."""
         if confined not in (Confined.MODEL, Confined.NETWORK):
-            return f"a command runs as this machine lets it; check its image to see it {confined}"
+            return "a command is not confined like this; check its image"
         if confined is Confined.NETWORK and program == "serve":
             return "a command without a network cannot be asked; check its image"
         return None if self.may_unshare else f"only root can run a command {confined}, by unshare"

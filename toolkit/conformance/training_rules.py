@@ -96,13 +96,20 @@ def check_training_needs_no_network(trial: Trial) -> str:
 
 def check_training_stops_on_sigterm(trial: Trial) -> str:
     """SIGTERM ends training within 120 seconds, by a handler of the program's own."""
-    usual = trial.well_trained.seconds
-    # a run that reads its data is past its imports at the first moment; one that does not still runs at the second
-    for moment in (1.2 * usual, 0.6 * usual):
+    for moment in _moments(trial.well_trained.seconds):
         with trial.long_training() as (tree, run):
             if run.wait(moment) is None:
                 return _stopped(trial, tree, run)
     raise NotApplicable(f"training ends too soon to be stopped, {trial.trained}; give more --train-data")
+
+
+def _moments(usual: float) -> list[float]:
+    """When to stop a long run, in seconds: tried in turn until it is still running then.
+
+    All are past a program's imports, where no handler can be in place yet: late for one that reads its data, which
+    then lasts much longer than usual; earlier for one that takes its time whatever the data.
+    """
+    return [3 * usual + 0.5, 1.5 * usual + 0.3, *([0.6 * usual] if usual > 2 else [])]
 
 
 def _stopped(trial: Trial, tree: OptMl, run: Running) -> str:
