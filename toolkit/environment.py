@@ -220,6 +220,11 @@ def limit_numerical_threads(n_threads: int) -> None:
         os.environ.setdefault(name, str(n_threads))
 
 
+def share_metrics(folder: str) -> None:
+    """Tells Prometheus' client where the processes of a server keep what they count; before it is imported."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+
+
 def _workers() -> Limit | None:
     chosen = _bound(0, "SAGEMAKER_MODEL_SERVER_WORKERS", "MODEL_SERVER_WORKERS", at_least=1)
     return chosen if chosen.value else None

@@ -17,6 +17,7 @@ from pathlib import Path
 from toolkit.environment import Limit
 
 ROOT = Path("/")
+SHARED_MEMORY = "/dev/shm"
 MALLOC_OPTIONS = {  # glibc's numbers, from malloc.h
     -3: 256 << 20,  # M_MMAP_THRESHOLD: only larger blocks are mapped from the system, and given back when freed
     -1: 512 << 20,  # M_TRIM_THRESHOLD: less than that free at the end of the heap is kept
@@ -42,6 +43,11 @@ def memory_bytes(root: Path = ROOT) -> Limit:
 def used_bytes() -> int:
     """The most memory that this process has used so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def shared_memory() -> str | None:
+    """A folder in memory, writable where the root is read-only; None where there is none."""
+    return SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
 
 
 def keep_freed_memory() -> None:

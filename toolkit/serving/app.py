@@ -3,6 +3,8 @@
     GET  /ping                  200 once the model is ready
     POST /invocations           rows in by Content-Type, answers out by Accept
     GET  /execution-parameters  how batch transform should send its requests
+    GET  /openapi.json          all of this for programs
+    GET  /metrics               for Prometheus, where the variable SERVER_METRICS is true
 
 Every error is one JSON object with the status of its class; a trace goes to the log, never to the client.
 
@@ -20,10 +22,11 @@ from werkzeug.exceptions import HTTPException
 
 from toolkit.environment import MIB, ServerSettings
 from toolkit.errors import ToolkitError
-from toolkit.serving import replies, request_log
+from toolkit.serving import openapi, replies, request_log
 from toolkit.serving.capacity import waiting_bytes
 from toolkit.serving.inference import Inference
 from toolkit.serving.limits import Room, Turns, deadline, read_body
+from toolkit.serving.metrics import Metrics
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
@@ -32,8 +35,8 @@ DEFAULT_BATCH_MIB = 6  # SageMaker's own, where the job names no MaxPayloadInMB
 log = logging.getLogger("byoa.serving")
 
 
-def create_app(inference: Inference, settings: ServerSettings) -> Flask:
-    """The application that answers for one model."""
+def create_app(inference: Inference, settings: ServerSettings, metrics: Metrics | None = None) -> Flask:
+    """The application that answers for one model; it counts its requests where it is given `metrics`."""
     app = Flask("byoa", static_folder=None)
     room = Room(waiting_bytes(settings.payload))
     turns = Turns(settings.queue, settings.timeout)
@@ -58,6 +61,16 @@ def create_app(inference: Inference, settings: ServerSettings) -> Flask:
             "MaxPayloadInMB": settings.payload.value // MIB if settings.batch else DEFAULT_BATCH_MIB,
         }
 
+    @app.get("/openapi.json")
+    def openapi_document():
+        return openapi.document(inference.algorithm)
+
+    if metrics:
+
+        @app.get("/metrics")
+        def read_metrics():
+            return Response(metrics.text(), content_type=metrics.content_type)
+
     @app.before_request
     def begin():
         g.start = time.perf_counter()
@@ -70,6 +83,9 @@ def create_app(inference: Inference, settings: ServerSettings) -> Flask:
             response.headers[CUSTOM_ATTRIBUTES] = request.headers[CUSTOM_ATTRIBUTES]
         if settings.log_pings if request.path == "/ping" else settings.log_requests:
             write_log_line(response)
+        if metrics:
+            path = request.url_rule.rule if request.url_rule else "other"
+            metrics.count(path, response.status_code, time.perf_counter() - g.start, g.get("answer"))
         return response
 
     app.register_error_handler(Exception, error_response)

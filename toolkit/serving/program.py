@@ -16,6 +16,7 @@ import click
 from toolkit import environment, machine
 from toolkit.environment import OPT_ML, Limit, ServerSettings
 from toolkit.errors import ToolkitError
+from toolkit.serving import starting
 from toolkit.serving.capacity import Capacity
 
 LOG_FORMAT = "[%(asctime)s %(levelname)s] %(message)s"
@@ -48,16 +49,28 @@ def main(algorithm, opt_ml, model_dir, port, host, workers) -> None:
 
 def serve(name: str, model_dir: Path, settings: ServerSettings) -> None:
     """Answers until SIGTERM. Raises BadOption, BadArtifact where the model cannot be served."""
-    from toolkit.serving.app import create_app
-    from toolkit.serving.inference import load
-    from toolkit.serving.server import Server
+    listener = starting.listen(settings.host, settings.port)
+    with starting.says_that_it_starts(listener):
+        from toolkit.serving.app import create_app
+        from toolkit.serving.inference import load
+        from toolkit.serving.metrics import Metrics
+        from toolkit.serving.server import Server
 
-    inference = load(name, model_dir, settings.default_accept)
+        inference = load(name, model_dir, settings.default_accept)
+        settings = with_workers(settings)
+        metrics = Metrics() if settings.metrics else None
+        app = create_app(inference, settings, metrics)
+    log.info("algorithm %s is ready on port %s", name, settings.port)
+    Server(app, settings, listener, metrics.close if metrics else lambda: None).run()
+
+
+def with_workers(settings: ServerSettings) -> ServerSettings:
+    """The settings with a number of workers: the one that they have, or as many as fit beside the loaded model."""
     capacity = Capacity(machine.n_cpus(), machine.memory_bytes(), machine.used_bytes())
     fitting = Limit(capacity.n_workers(settings.payload), "as fit; SAGEMAKER_MODEL_SERVER_WORKERS overrides")
     settings = replace(settings, workers=settings.workers or fitting)
-    log.info("algorithm %s, %s", name, capacity.explain(settings))
-    Server(create_app(inference, settings), settings).run()
+    log.info("%s", capacity.explain(settings))
+    return settings
 
 
 def numerical_threads(settings: ServerSettings, n_cpus: int) -> int:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import os
+import socket
+from collections.abc import Callable
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from toolkit import machine
 from toolkit.environment import ServerSettings
 from toolkit.serving.board import Board
 from toolkit.serving.worker import ThreadPerConnection
 
 DRAIN_SECONDS = 25  # SageMaker kills 30 s after SIGTERM
 SPARE_SLOTS = 8  # of the board, for workers that have ended and are not yet counted out
-SHARED_MEMORY = "/dev/shm"  # writable where the root is not
 
 
 class Server(BaseApplication):
     """A Flask application behind gunicorn; its arbiter loads nothing again, the workers are forks."""
 
-    def __init__(self, app: Flask, settings: ServerSettings):
+    def __init__(self, app: Flask, settings: ServerSettings, listener: socket.socket, at_end: Callable[[], None]):
         self.app = app
         self.settings = settings
+        self.listener = listener
+        self.at_end = at_end
         self.board = Board(settings.workers.value + SPARE_SLOTS)
         super().__init__()
 
@@ -32,18 +35,19 @@ class Server(BaseApplication):
     def load_config(self) -> None:
         """Sets gunicorn's options; its files, variables and command line are not read."""
         options = {
-            "bind": f"{self.settings.host}:{self.settings.port}",
+            "bind": f"fd://{self.listener.detach()}",
             "workers": self.settings.workers.value,
             "worker_class": ThreadPerConnection,
             "preload_app": True,
             "timeout": self.settings.timeout.value + 30,  # without a sign of life from the main thread
             "graceful_timeout": DRAIN_SECONDS,
             "child_exit": lambda arbiter, worker: self.board.give_back(worker.slot),
+            "on_exit": lambda arbiter: self.at_end(),
             "proc_name": "serve",
+            "forwarded_allow_ips": "",  # nobody in front may rename the path
             "control_socket_disable": True,
             "loglevel": "warning",
         }
         for name, value in options.items():
             self.cfg.set(name, value)
-        if os.access(SHARED_MEMORY, os.W_OK):
-            self.cfg.set("worker_tmp_dir", SHARED_MEMORY)
+        self.cfg.set("worker_tmp_dir", machine.shared_memory())
