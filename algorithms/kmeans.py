@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from operator import itemgetter
 from typing import Annotated, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from toolkit.rounds import Key, Plan, Round, Totals, add
 BLOCK_ROWS = 1024  # rows compared with all centres at a time; a block stays in the processor's cache
 MOST_CENTRES = 1000  # that `extra_center_factor` auto makes
 FAR = 100  # squared distance from zero against squared spread
+FINALISTS = 5  # trials that go on over the sample
 TRIALS = 10  # of `local_lloyd_num_trials` auto
 
 Positive = Annotated[int, Field(ge=1)]
@@ -85,6 +87,7 @@ class KMeans(Algorithm):
     ignored = frozenset({"force_dense"})
     arrays = ("centroids_",)
     named = False
+    losses = frozenset({"msd", "ssd"})
 
     @property
     def metrics_(self) -> dict[str, float]:
@@ -97,11 +100,12 @@ class KMeans(Algorithm):
         width = given.k * self._extra_center_factor()
         sample = yield from self._sample(max(width, given.mini_batch_size))
         origin = _origin(sample)
-        centres = start(sample - origin, np.ones(len(sample)), min(width, len(sample)), given.init_method, random)
+        sample = sample - origin
+        centres = start(sample, np.ones(len(sample)), min(width, len(sample)), given.init_method, random)
         for _ in range(given.epochs):
             totals = yield self._pass(origin, centres)
             centres = _moved(centres, totals)
-        yield from self._lloyd(origin, self._shrunk(centres, totals["weights"], random))
+        yield from self._refined(origin, self._shrunk(sample, centres, totals["weights"]))
 
     def predict(self, X: np.ndarray) -> dict[str, np.ndarray]:
         """`closest_cluster` and `distance_to_cluster` (Euclidean, not squared), each (n_rows,) float32.
@@ -142,18 +146,31 @@ class KMeans(Algorithm):
         half_life = self.hyperparameters.half_life_time_size
         return Round(assign, (origin, centres), partial(decayed, half_life) if half_life else add)
 
-    def _shrunk(self, centres: np.ndarray, weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """The k centres that the best trial of Lloyd's algorithm makes of weighted centres."""
+    def _shrunk(self, sample: np.ndarray, centres: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """k centres for weighted ones: the best trials of Lloyd's algorithm go on over the sample, and one wins."""
         given, heavy = self.hyperparameters, weights > 0
         if heavy.sum() <= given.k:
             return centres[np.argsort(-weights, kind="stable")[: given.k]]
-        points, weights = centres[heavy].astype(np.float64), weights[heavy]
+        random = np.random.default_rng((given.seed, 1))
+        centres, weights = centres[heavy], weights[heavy].astype(np.float32)
         trials = TRIALS if given.local_lloyd_num_trials == "auto" else given.local_lloyd_num_trials
-        starts = (start(points, weights, given.k, given.local_lloyd_init_method, random) for _ in range(trials))
-        ends = [lloyd(points, weights, s, given.local_lloyd_max_iter, given.local_lloyd_tol) for s in starts]
-        return min(ends, key=lambda end: end[0])[1].astype(np.float32)
+        starts = (start(centres, weights, given.k, given.local_lloyd_init_method, random) for _ in range(trials))
+        ends = sorted((self._lloyd(centres, weights, each) for each in starts), key=itemgetter(0))
+        finals = [self._lloyd(sample, None, end) for _, end in ends[:FINALISTS]]
+        return min(finals, key=itemgetter(0))[1]
 
-    def _lloyd(self, origin: np.ndarray, centres: np.ndarray) -> Plan:
+    def _lloyd(self, points: np.ndarray, weights: np.ndarray | None, centres: np.ndarray) -> tuple[float, np.ndarray]:
+        """The loss and the centres at the end of Lloyd's algorithm over points in memory."""
+        best = np.inf
+        for _ in range(self.hyperparameters.local_lloyd_max_iter):
+            totals = tally(points, centres, weights)
+            loss = float(totals["loss"][0])
+            if not best - loss > self.hyperparameters.local_lloyd_tol * loss:
+                break
+            best, centres = loss, _moved(centres, totals)
+        return loss, centres
+
+    def _refined(self, origin: np.ndarray, centres: np.ndarray) -> Plan:
         """Passes over the data until the distance falls by too little; the centres that were measured last stay."""
         best = np.inf
         for _ in range(self.hyperparameters.local_lloyd_max_iter):
@@ -189,18 +206,28 @@ def assign(state: tuple[np.ndarray, np.ndarray], X: np.ndarray, y: np.ndarray | 
     The state is an origin (n_features,) and the centres (width, n_features) as seen from there.
     """
     origin, centres = state
-    half = _squares(centres) / 2
-    weights, sums, loss = np.zeros(len(centres)), np.zeros(centres.shape), 0.0
-    for at in range(0, len(X), BLOCK_ROWS):
-        block = X[at : at + BLOCK_ROWS] - origin
-        closeness = block @ centres.T - half.astype(np.float32)
-        labels, each = closeness.argmax(axis=1), np.arange(len(block))
-        loss += float(_squares(block).sum()) - 2 * float(closeness[each, labels].sum(dtype=np.float64))
-        belongs = np.zeros((len(centres), len(block)), np.float32)
-        belongs[labels, each] = 1
-        sums += belongs @ block
-        weights += np.bincount(labels, minlength=len(centres))
-    return {"rows": np.array([float(len(X))]), "weights": weights, "sums": sums, "loss": np.array([loss])}
+    return {**tally(X - origin if origin.any() else X, centres), "rows": np.array([float(len(X))])}
+
+
+def tally(points: np.ndarray, centres: np.ndarray, weights: np.ndarray | None = None) -> Totals:
+    """For each centre the weight and the weighted sum of the points nearest to it, and the sum of squared distances.
+
+    The nearest centre c of a row x has the largest c.x - c.c / 2, half of what c.c - 2 c.x + x.x leaves out.
+    """
+    half = (_squares(centres) / 2).astype(np.float32)
+    totals = {"weights": np.zeros(len(centres)), "sums": np.zeros(centres.shape), "loss": np.zeros(1)}
+    for at in range(0, len(points), BLOCK_ROWS):
+        block = points[at : at + BLOCK_ROWS]
+        heavy = np.float32(1) if weights is None else weights[at : at + BLOCK_ROWS]
+        closeness = block @ centres.T
+        closeness -= half
+        belongs = np.zeros(closeness.shape, np.float32)
+        belongs[np.arange(len(block)), closeness.argmax(axis=1)] = heavy
+        squared = np.einsum("ij,ij->i", block, block) - 2 * closeness.max(axis=1)
+        totals["weights"] += belongs.sum(axis=0)
+        totals["sums"] += belongs.T @ block
+        totals["loss"] += (heavy * squared).sum(dtype=np.float64)
+    return totals
 
 
 def decayed(half_life: int, totals: Totals, part: Totals) -> Totals:
@@ -221,22 +248,6 @@ def start(points: np.ndarray, weights: np.ndarray, k: int, method: str, random: 
         chosen.append(_drawn_by(weights * squared, random))
         squared = np.minimum(squared, _squares(points - points[chosen[-1]]))
     return points[chosen]
-
-
-def lloyd(
-    points: np.ndarray, weights: np.ndarray, centres: np.ndarray, max_iter: int, tol: float
-) -> tuple[float, np.ndarray]:
-    """The weighted sum of squared distances, and the centres, at the end of Lloyd's algorithm."""
-    best = np.inf
-    for _ in range(max_iter):
-        squared = np.maximum(_squares(points)[:, None] + _squares(centres) - 2 * points @ centres.T, 0)
-        labels = squared.argmin(axis=1)
-        belongs = (labels == np.arange(len(centres))[:, None]) * weights
-        loss = float(weights @ squared.min(axis=1))
-        if not best - loss > tol * loss:
-            break
-        best, centres = loss, _moved(centres, {"weights": belongs.sum(axis=1), "sums": belongs @ points})
-    return loss, centres
 
 
 def nearest(X: np.ndarray, centroids: np.ndarray) -> np.ndarray:

@@ -162,8 +162,8 @@ def draw_digits(path: Path, images: np.ndarray, clusters: np.ndarray, n_columns:
         row[0].set_title(f"cluster {cluster}", loc="left", fontsize=7, pad=2)
     for axis in axes.flat:
         axis.axis("off")
-    figure.suptitle("The first images of each k-means cluster", fontsize=10)
-    figure.savefig(path, dpi=150)
+    figure.suptitle("The first images of each k-means cluster", fontsize=10, y=0.96)
+    figure.savefig(path, dpi=150, bbox_inches="tight")
     plt.close(figure)
 
 

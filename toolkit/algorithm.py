@@ -47,6 +47,7 @@ class Algorithm:
             without the underscore. The last dimension of the first one is the number of features.
         named: False writes the arrays as a plain list without names.
         learns_from_labels: whether `fit` wants labels.
+        losses: those of its metrics of which less is better.
         answers: the name of the list of answers in a JSON response; None for a JSON array with one comma-joined
             string for each column.
     """
@@ -58,6 +59,7 @@ class Algorithm:
     arrays: ClassVar[tuple[str, ...]]
     named: ClassVar[bool] = True
     learns_from_labels: ClassVar[bool] = False
+    losses: ClassVar[frozenset[str]] = frozenset()
     answers: ClassVar[str | None] = "predictions"
 
     def __init__(self, **hyperparameters: Any):

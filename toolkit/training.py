@@ -72,9 +72,9 @@ def train(name: str, job: TrainingJob) -> None:
         stopped = True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what follows takes less than the grace time
     save(algorithm, job, stopped)
-    report(job, "train", algorithm.metrics_ if algorithm.is_fitted else {})
+    report(algorithm, job, "train", algorithm.metrics_ if algorithm.is_fitted else {})
     if "test" in job.inputs and not stopped:
-        report(job, "test", algorithm.score(batch for _, batch in passes(algorithm, job, "test")))
+        report(algorithm, job, "test", algorithm.score(batch for _, batch in passes(algorithm, job, "test")))
 
 
 def _stop(signal_number, frame) -> None:
@@ -108,9 +108,10 @@ def learn(algorithm, batches) -> None:
     from toolkit import rounds
     from toolkit.algorithm import check_feature_dim, has_rounds
 
+    progress = Progress(batches)
     check_feature_dim(algorithm, batches.n_features)
     if has_rounds(algorithm):
-        rounds.run(algorithm.rounds(batches.n_features), Progress(batches))
+        rounds.run(algorithm.rounds(batches.n_features), progress)
     else:
         data = batches.dataset().dense()
         log.info("%d rows read", len(data))
@@ -118,19 +119,20 @@ def learn(algorithm, batches) -> None:
 
 
 class Progress:
-    """Mini-batches that say in the log how many rows each pass had, and how fast it was."""
+    """Mini-batches that say in the log how many rows each pass had, and how fast it was with all its computing."""
 
     def __init__(self, batches):
         self.batches = batches
         self.n_passes = 0
+        self.start = time.perf_counter()
 
     def __iter__(self) -> Iterator:
         self.n_passes += 1
-        n_rows, start = 0, time.perf_counter()
+        n_rows = 0
         for key, batch in self.batches:
             yield key, batch
             n_rows += len(batch)
-        seconds = time.perf_counter() - start
+        seconds, self.start = time.perf_counter() - self.start, time.perf_counter()
         log.info("pass %d: %d rows in %.2f s, %.0f records/second", self.n_passes, n_rows, seconds, n_rows / seconds)
 
 
@@ -148,10 +150,11 @@ def save(algorithm, job: TrainingJob, stopped: bool) -> None:
     log.info("%s saved to %s", "the model so far was" if stopped else "the model is", job.model_dir)
 
 
-def report(job: TrainingJob, channel: str, losses: dict[str, float]) -> None:
+def report(algorithm, job: TrainingJob, channel: str, metrics: dict[str, float]) -> None:
     """Prints metrics as SageMaker's own algorithms do, so that its metric definitions find them."""
-    for name, value in losses.items():
-        log.info("#quality_metric: host=%s, %s %s <loss>=%s", job.current_host, channel, name, value)
+    for name, value in metrics.items():
+        kind = "loss" if name in algorithm.losses else "score"
+        log.info("#quality_metric: host=%s, %s %s <%s>=%s", job.current_host, channel, name, kind, value)
 
 
 if __name__ == "__main__":
