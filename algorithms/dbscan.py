@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from toolkit import hyperparameters as declared
-from toolkit.algorithm import Algorithm, check_feature_dim
+from toolkit.algorithm import Algorithm, Channel, check_feature_dim
 
 TILE_ROWS = 1024  # rows compared with as many others at a time
 SLACK = 4e-6  # of squared lengths: more than float32 products can be wrong
@@ -56,6 +56,7 @@ class DBSCAN(Algorithm):
 
     name = "dbscan"
     ignored = frozenset({"mini_batch_size", "force_dense"})
+    channels = (Channel("train", content_type="application/json"),)  # what PCA's batch output is
     arrays = ("core_rows_", "core_labels_", "eps_")
     answers = None
 
