@@ -30,12 +30,12 @@ def command(algorithm, train, test, channel, content_type, hyperparameter, outpu
 
     'byoa algorithms ALGORITHM' shows its hyperparameters. Ctrl-C saves what has been learned so far.
     """
-    plugin = find(algorithm)
+    plugin, hyperparameters = find(algorithm), pairs(hyperparameter, "-p")
     paths = {"train": train} | ({"test": test} if test else {}) | {n: Path(p) for n, p in pairs(channel, "--channel").items()}
     sources = {name: Source(path, content_type or guess(plugin, path)) for name, path in paths.items()}
     for name, source in sources.items():
         click.echo(f"channel {name}: {source.path} as {source.content_type or 'the algorithm reads it by default'}")
-    model = local_training.run(algorithm, sources, pairs(hyperparameter, "-p"), output)
+    model = local_training.run(algorithm, sources, hyperparameters, output)
     click.echo(f"{model}  ({model.stat().st_size:,} bytes)")
     click.echo(f"next: byoa serve {model} --algorithm {algorithm}")
 

@@ -1,0 +1,170 @@
+"""The commands on real files and real servers, typed as a person would."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolkit import archive, ndarrays
+
+BYOA = Path(sys.executable).with_name("byoa")
+ROWS = np.array([[0, 0], [0, 1], [1, 0], [9, 9], [9, 8], [8, 9]])
+
+
+def byoa(*arguments, folder, status=0):
+    """What a command prints; its errors go to the standard error and are printed with it."""
+    done = subprocess.run([BYOA, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@contextlib.contextmanager
+def serving(*arguments):
+    """The address of `byoa serve`, which gets SIGTERM at the end and must end by itself."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([BYOA, "serve", *map(str, arguments), "--port", str(port)])
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError):
+                if urllib.request.urlopen(f"{url}/ping", timeout=2).status == 200:
+                    break
+            time.sleep(0.05)
+        yield url
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+
+
+@pytest.fixture
+def folder(tmp_path):
+    np.savetxt(tmp_path / "data.csv", ROWS, delimiter=",", fmt="%g")
+    return tmp_path
+
+
+def test_train_leaves_nothing_but_the_model(folder):
+    output = byoa("train", "kmeans", "--train", "data.csv", "-p", "k=2", "--output", "run", folder=folder)
+    assert output.startswith("channel train: data.csv as text/csv;label_size=0\n")
+    assert "next: byoa serve run/model.tar.gz --algorithm kmeans" in output
+    assert [path.name for path in (folder / "run").iterdir()] == ["model.tar.gz"]
+
+
+def test_train_tells_why_a_job_failed_and_leaves_nothing(folder):
+    output = byoa("train", "kmeans", "--train", "data.csv", "-p", "k=9", "--output", "run", folder=folder, status=1)
+    assert output.endswith("byoa: hyperparameter 'k' is 9, the data has 6 rows\n")
+    assert list((folder / "run").iterdir()) == []
+
+
+def test_train_keeps_the_model_that_was_there_where_a_new_job_fails(folder):
+    byoa("train", "kmeans", "--train", "data.csv", "-p", "k=2", "--output", "run", folder=folder)
+    before = (folder / "run" / "model.tar.gz").read_bytes()
+    byoa("train", "kmeans", "--train", "data.csv", "-p", "k=9", "--output", "run", folder=folder, status=1)
+    assert (folder / "run" / "model.tar.gz").read_bytes() == before
+
+
+def test_train_reads_folders_other_channels_and_any_content_type(folder):
+    (folder / "many").mkdir()
+    for name, rows in (("a.jsonl", ROWS[:3]), ("b.jsonl", ROWS[3:])):
+        lines = [json.dumps({"features": row}) for row in rows.tolist()]
+        (folder / "many" / name).write_text("\n".join(lines))
+    options = ("--train", "many", "--test", "many", "-p", "k=2", "--output", "run")
+    output = byoa("train", "kmeans", *options, folder=folder)
+    assert "channel train: many as application/jsonlines\n" in output
+    assert "test msd <loss>=" in output
+    assert "channel test" in byoa("train", "kmeans", *options, "--channel", "test=data.csv", folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("train", "kmeens", "--train", "data.csv", "--output", "run"), "unknown algorithm 'kmeens'; did you mean 'kmeans'?"),
+        (("train", "kmeans", "--train", "nothing.csv", "-p", "k=2", "--output", "run"), "no file or folder nothing.csv"),
+        (("train", "kmeans", "--train", "data.csv", "-p", "k", "--output", "run"), "option -p must be NAME=VALUE; got 'k'"),
+        (("serve", "nothing", "--algorithm", "kmeans"), "no model nothing; it must be a model.tar.gz or a folder"),
+        (("invoke", "nothing"), "nothing must be a file whose ending tells its content type; else name it with --content-type"),
+        (
+            ("invoke", "data.csv", "--url", "http://127.0.0.1:9"),
+            "no server answers at http://127.0.0.1:9/invocations: [Errno 111] Connection refused; start one with byoa serve",
+        ),
+        (("init", "My Algorithm"), "the name must be lower-case words joined by dashes, such as my-algorithm; got 'My Algorithm'"),
+    ],
+)
+def test_a_command_that_cannot_be_done_says_why(folder, arguments, sentence):
+    assert byoa(*arguments, folder=folder, status=1).splitlines()[-1] == f"byoa: {sentence}"
+
+
+def test_a_model_is_served_and_invoked(folder):
+    byoa("train", "kmeans", "--train", "data.csv", "-p", "k=2", "--output", "run", folder=folder)
+    for model in (folder / "run", folder / "run" / "model.tar.gz"):
+        with serving(model, "--algorithm", "kmeans") as url:
+            answer = json.loads(byoa("invoke", "data.csv", "--url", url, folder=folder))
+            clusters = [row["closest_cluster"] for row in answer["predictions"]]
+            assert clusters in ([0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0])
+            lines = byoa("invoke", "data.csv", "--url", url, "--accept", "text/csv", folder=folder).splitlines()
+            assert [float(line.split(",")[0]) for line in lines] == clusters
+            (folder / "wide.csv").write_text("1,2,3\n")
+            refused = byoa("invoke", "wide.csv", "--url", url, folder=folder, status=1)
+            assert refused.startswith("byoa: the server answered 400: ")
+            assert "the payload has 3 features, the model was trained on 2" in refused
+
+
+def test_centroids_brought_along_are_served_as_they_are(folder):
+    """Seed 003: a plain list of one array in model_algo-1, packed by tar."""
+    ndarrays.write(folder / "model_algo-1", [np.array([[0, 0], [9, 9]], dtype="float32")])
+    subprocess.run(["tar", "czf", "model.tar.gz", "model_algo-1"], cwd=folder, check=True)
+    with serving(folder / "model.tar.gz", "--algorithm", "kmeans") as url:
+        answer = json.loads(byoa("invoke", "data.csv", "--url", url, folder=folder))
+    assert [row["closest_cluster"] for row in answer["predictions"]] == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_hundred_rows_get_the_nearest_centroid(tmp_path):
+    """Computed here by the definition, in float64, from the centroids in the model's archive."""
+    rows = np.random.default_rng(3).random((100, 8)).astype("float32")
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",", fmt="%.9g")
+    byoa("train", "kmeans", "--train", "rows.csv", "-p", "k=7", "--output", "run", folder=tmp_path)
+    archive.extract(tmp_path / "run" / "model.tar.gz", tmp_path / "model")
+    (centroids,) = ndarrays.read(tmp_path / "model" / "model_algo-1")
+    distances = np.linalg.norm(rows[:, None].astype(float) - centroids[None].astype(float), axis=2)
+    with serving(tmp_path / "run", "--algorithm", "kmeans") as url:
+        answer = json.loads(byoa("invoke", "rows.csv", "--url", url, folder=tmp_path))["predictions"]
+    assert [row["closest_cluster"] for row in answer] == distances.argmin(axis=1).tolist()
+    np.testing.assert_allclose([row["distance_to_cluster"] for row in answer], distances.min(axis=1), rtol=1e-6)
+
+
+def test_algorithms_are_listed_and_explained(folder):
+    assert byoa("algorithms", folder=folder).split("\n")[0].startswith("dbscan")
+    shown = byoa("algorithms", "pca", folder=folder)
+    assert "  num_components: an integer of at least 1; required\n" in shown
+    assert "  algorithm_mode: one of 'regular', 'randomized'; default 'regular'\n" in shown
+    assert "Learns: mean_, v_, s_" in shown
+
+
+def test_a_package_made_by_init_keeps_the_contract(folder):
+    output = byoa("init", "nearest-mean", folder=folder)
+    assert output.endswith("next: pip install -e nearest-mean && pytest nearest-mean\n")
+    package = folder / "nearest-mean"
+    assert sorted(path.name for path in package.iterdir()) == [
+        "README.md",
+        "nearest_mean.py",
+        "pyproject.toml",
+        "test_nearest_mean.py",
+    ]
+    tests = [sys.executable, "-m", "pytest", "-q", "--doctest-modules", "--confcutdir", ".", "-p", "no:cacheprovider", "."]
+    done = subprocess.run(tests, cwd=package, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(package)})
+    assert done.returncode == 0, done.stdout
+    assert "passed" in done.stdout
+    assert byoa("init", "nearest-mean", folder=folder, status=1) == (
+        "byoa: nearest-mean exists already; choose another name or remove it\n"
+    )
