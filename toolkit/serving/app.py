@@ -15,22 +15,21 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from toolkit.environment import MIB, ServerSettings
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, UserError
 from toolkit.serving import openapi, replies, request_log
 from toolkit.serving.capacity import waiting_bytes
 from toolkit.serving.inference import Inference
 from toolkit.serving.limits import Room, Turns, deadline, read_body
 from toolkit.serving.metrics import Metrics
+from toolkit.serving.request_log import Record
 
-CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
-REQUEST_ID = "X-Request-Id"
+CUSTOM_ATTRIBUTES = "HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES"  # as WSGI spells request headers
+INFERENCE_ID = "HTTP_X_AMZN_SAGEMAKER_INFERENCE_ID"
 DEFAULT_BATCH_MIB = 6  # SageMaker's own, where the job names no MaxPayloadInMB
 log = logging.getLogger("byoa.serving")
 
@@ -50,8 +49,9 @@ def create_app(inference: Inference, settings: ServerSettings, metrics: Metrics 
         with room.place() as take:
             body = read_body(request.environ, settings.payload, take)
             with turns.turn(deadline(request.environ, settings.timeout)):
-                g.answer = inference.answer(body, request.content_type, request.headers.get("Accept"))
-        return Response(g.answer.body, content_type=g.answer.content_type)
+                answer = inference.answer(body, request.content_type, request.headers.get("Accept"))
+        g.record.answer = answer
+        return Response(answer.body, content_type=answer.content_type)
 
     @app.get("/execution-parameters")
     def execution_parameters():
@@ -73,19 +73,19 @@ def create_app(inference: Inference, settings: ServerSettings, metrics: Metrics 
 
     @app.before_request
     def begin():
-        g.start = time.perf_counter()
-        g.request_id = request.headers.get(INFERENCE_ID) or os.urandom(8).hex()
+        g.record = Record(request.environ.get(INFERENCE_ID) or os.urandom(8).hex())
 
     @app.after_request
     def end(response: Response) -> Response:
-        response.headers[REQUEST_ID] = g.request_id
-        if CUSTOM_ATTRIBUTES in request.headers:
-            response.headers[CUSTOM_ATTRIBUTES] = request.headers[CUSTOM_ATTRIBUTES]
-        if settings.log_pings if request.path == "/ping" else settings.log_requests:
-            write_log_line(response)
+        record, environ = g.record, request.environ
+        response.headers["X-Request-Id"] = record.request_id
+        if CUSTOM_ATTRIBUTES in environ:
+            response.headers["X-Amzn-SageMaker-Custom-Attributes"] = environ[CUSTOM_ATTRIBUTES]
+        if settings.log_pings if environ["PATH_INFO"] == "/ping" else settings.log_requests:
+            request_log.write(record, environ, response.status_code, response.content_length)
         if metrics:
-            path = request.url_rule.rule if request.url_rule else "other"
-            metrics.count(path, response.status_code, time.perf_counter() - g.start, g.get("answer"))
+            known = request.url_rule.rule if request.url_rule else "other"
+            metrics.count(known, response.status_code, record)
         return response
 
     app.register_error_handler(Exception, error_response)
@@ -94,23 +94,18 @@ def create_app(inference: Inference, settings: ServerSettings, metrics: Metrics 
 
 def error_response(error: Exception) -> Response:
     """The reply to a request that met an error; the log has the trace of what is not the client's fault."""
-    g.error = error
     if isinstance(error, HTTPException):  # Flask's own: no such path, no such method
-        body = replies.body(type(error).__name__, f"{request.method} {request.path}: {error.name}", g.request_id)
-        return Response(body, error.code, content_type="application/json")
+        error = NotServed(f"{request.method} {request.path} is not served here: {error.name.lower()}", error.code)
     if not isinstance(error, ToolkitError):
-        log.error("request %s failed", g.request_id, exc_info=error)
-    status, body = replies.of(error, g.request_id)
+        log.error("request %s failed", g.record.request_id, exc_info=error)
+    g.record.error = error
+    status, body = replies.of(error, g.record.request_id)
     return Response(body, status, content_type="application/json")
 
 
-def write_log_line(response: Response) -> None:
-    """Writes what a request was and what it cost."""
-    fields = {"request_id": g.request_id, "method": request.method, "path": request.path}
-    fields |= {"status": response.status_code, "ms": 1000 * (time.perf_counter() - g.start)}
-    if answer := g.get("answer"):
-        fields |= {"rows": answer.n_rows, "decode_ms": answer.decode_ms, "predict_ms": answer.predict_ms}
-        fields |= {"encode_ms": answer.encode_ms, "accept": answer.content_type}
-    if error := g.get("error"):
-        fields |= {"error": str(error)}
-    request_log.write(**fields, content_type=request.content_type, bytes_out=response.content_length)
+class NotServed(UserError):
+    """A path or a method that the application does not have."""
+
+    def __init__(self, message: str, status: int):
+        super().__init__(message)
+        self.status = status

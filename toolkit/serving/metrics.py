@@ -10,7 +10,7 @@ import tempfile
 
 from toolkit import environment, machine
 from toolkit.errors import BadOption
-from toolkit.serving.inference import Answer
+from toolkit.serving.request_log import Record
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -34,11 +34,11 @@ class Metrics:
         self._rows = prometheus.Counter("byoa_rows", "Rows answered")
         self._phases = prometheus.Counter("byoa_phase_seconds", "Time by phase", ["phase"])
 
-    def count(self, path: str, status: int, seconds: float, answer: Answer | None) -> None:
+    def count(self, path: str, status: int, record: Record) -> None:
         """Counts one request; `path` is one of the server's own, so that clients cannot make new series."""
         self._requests.labels(path, str(status)).inc()
-        self._seconds.labels(path).observe(seconds)
-        if answer:
+        self._seconds.labels(path).observe(record.seconds)
+        if answer := record.answer:
             self._rows.inc(answer.n_rows)
             for phase in ("decode", "predict", "encode"):
                 self._phases.labels(phase).inc(getattr(answer, f"{phase}_ms") / 1000)
