@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"cli", "commands", "cli_options"},
-    {"images", "conformance", "spark", "local", "pipeline", "scaffold"},
+    {"images", "container_engine", "conformance", "spark", "local", "pipeline", "scaffold"},
     {"local_training"},
     {"training", "serving", "transform", "engines"},
     {"channels"},
