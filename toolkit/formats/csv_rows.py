@@ -7,7 +7,6 @@ begins with `{` is read as JSON records: the published notebooks send PCA's JSON
 from __future__ import annotations
 
 import csv
-import math
 import re
 
 import numpy as np
@@ -16,16 +15,16 @@ from toolkit.dataset import Dataset
 from toolkit.errors import BadContentType, BadPayload
 from toolkit.formats import decimals, lines
 from toolkit.formats.json_records import JsonReader
-from toolkit.formats.labels import label_size, split_labels
-from toolkit.formats.readers import Declared, Reader
+from toolkit.formats.labels import joined_labels, label_size, split_labels
+from toolkit.formats.readers import BlockReader, Declared
+from toolkit.formats.writers import Writer
 
 _OBJECT = re.compile(rb"\s*\{")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_OVERFLOW = (2 - 2.0**-24) * 2.0**127  # the least number that rounds to no finite float32
 _ASCII = "0123456789+-.eE,\"' \t\r\n{}"
 
 
-class CsvReader(Reader):
+class CsvReader(BlockReader):
     """Reads CSV at simdjson's speed, and line by line where a block holds what JSON calls no number."""
 
     def __init__(self, declared: Declared):
@@ -95,13 +94,10 @@ class CsvReader(Reader):
 
     def _number(self, number: int, place: int, field: bytes | str) -> float:
         try:
-            value = float(field)
-            if abs(value) < _OVERFLOW and "_" not in str(field):
-                return value
-        except ValueError:
-            value = math.nan
-        text = field if isinstance(field, str) else field.decode(self._charset, "replace")
-        raise BadPayload(_complaint(number, place, text.strip()))
+            return decimals.number(field)
+        except ValueError as error:
+            text = field if isinstance(field, str) else field.decode(self._charset, "replace")
+            raise BadPayload(_complaint(number, place, text.strip())) from error
 
 
 def _complaint(number: int, place: int, text: str) -> str:
@@ -130,3 +126,10 @@ def answer(columns: dict[str, np.ndarray]) -> bytes:
     texts = [decimals.texts(column) for column in columns.values()]
     rows = texts[0] if len(texts) == 1 else map(b",".join, zip(*texts, strict=True))
     return b"".join(row + b"\n" for row in rows).replace(b"null", b"nan")
+
+
+class CsvWriter(Writer):
+    """Writes the labels, then the features, each number as short as it reads back the same."""
+
+    def write(self, data: Dataset) -> None:  # noqa: D102
+        self.file.write(b"".join(row + b"\n" for row in decimals.texts(joined_labels(data))))

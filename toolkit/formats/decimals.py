@@ -6,6 +6,7 @@ reads: so lines become one JSON array, and the commas of every line are counted 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from threading import Lock
 
 import numpy as np
@@ -13,6 +14,8 @@ import orjson
 import simdjson
 
 PIECE_BYTES = 1 << 20  # of text for simdjson at a time: a parser keeps twelve times its largest document
+
+OVERFLOW = (2 - 2.0**-24) * 2.0**127  # the least number that rounds to no finite float32
 
 
 class _Numbers:
@@ -44,19 +47,42 @@ def table(text: bytes) -> np.ndarray:
     `text` ends without a newline. Raises ValueError for any other text, for lines of unequal length and for
     numbers beyond float32.
     """
-    n_lines, rows = text.count(b"\n") + 1, None
-    at = filled = 0
-    while at < len(text):
-        end = _end_of_piece(text, at)
-        piece = _piece(text[at:end])
+    n_lines, rows, filled = text.count(b"\n") + 1, None, 0
+    for lines in pieces(text):
+        numbers = _numbers_of(lines)
         if rows is None:
-            rows = _room(n_lines, piece.shape[1], len(text))
-        with np.errstate(over="ignore"):  # told below
-            rows[filled : filled + len(piece)] = piece
-        at, filled = end + 1, filled + len(piece)
-    if rows is None or filled != n_lines or not np.isfinite(rows).all():
-        raise ValueError("not a table of finite numbers")
+            rows = _room(n_lines, numbers.shape[1], len(text))
+        piece = rows[filled : filled + len(numbers)]
+        with np.errstate(over="ignore"):
+            piece[:] = numbers
+        if not np.isfinite(piece).all():
+            raise ValueError("a number beyond float32")
+        filled += len(numbers)
     return rows
+
+
+def pieces(text: bytes) -> Iterator[bytes]:
+    """The lines of a text, some at a time, without the newline behind the last of them."""
+    at = 0
+    while at <= len(text):
+        end = _end_of_piece(text, at)
+        yield text[at:end]
+        at = end + 1
+
+
+def numbers(text: bytes) -> np.ndarray:
+    """The JSON numbers, float64, of a text with commas between them. Raises ValueError for any other text."""
+    if b"[" in text:  # simdjson would flatten it without a word
+        raise ValueError("not numbers alone")
+    return _NUMBERS.read(b"[%b]" % text)
+
+
+def number(text: str | bytes) -> float:
+    """The number that a text spells as Python's `float` reads it. Raises ValueError unless float32 can hold it."""
+    value = float(text)
+    if not abs(value) < OVERFLOW or (b"_" in text if isinstance(text, bytes) else "_" in text):
+        raise ValueError(f"not a finite number: {text!r}")
+    return value
 
 
 def texts(column: np.ndarray) -> list[bytes]:
@@ -77,11 +103,9 @@ def _end_of_piece(text: bytes, at: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _piece(lines: bytes) -> np.ndarray:
+def _numbers_of(lines: bytes) -> np.ndarray:
     """The numbers of a few lines (n_lines, n_fields) float64. Raises ValueError."""
-    if b"[" in lines:  # simdjson would flatten it without a word
-        raise ValueError("not a table of numbers")
-    numbers = _NUMBERS.read(b"[%b]" % lines.replace(b"\n", b","))
+    found = numbers(lines.replace(b"\n", b","))
     characters = np.frombuffer(lines, np.uint8)
     starts = np.concatenate([[0], np.flatnonzero(characters == ord("\n")) + 1])
     if starts[-1] == len(lines):
@@ -89,7 +113,7 @@ def _piece(lines: bytes) -> np.ndarray:
     commas = np.add.reduceat((characters == ord(",")).view(np.uint8), starts, dtype=np.int32)
     if (commas != commas[0]).any():
         raise ValueError("lines of unequal length")
-    return numbers.reshape(len(starts), commas[0] + 1)
+    return found.reshape(len(starts), commas[0] + 1)
 
 
 def _room(n_lines: int, n_fields: int, n_bytes: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ import orjson
 from toolkit.dataset import Dataset, Sparse
 from toolkit.errors import BadPayload
 from toolkit.formats import decimals, lines
-from toolkit.formats.readers import Declared, Reader
+from toolkit.formats.readers import BlockReader, Declared
 from toolkit.formats.sparse_rows import compressed
+from toolkit.formats.writers import Writer
 
 _LISTS = ("instances", "projections", "predictions")
 _PAIR = ("closest_cluster", "distance_to_cluster")
@@ -42,7 +44,7 @@ class _Vector:
     width: int
 
 
-class JsonReader(Reader):
+class JsonReader(BlockReader):
     """Reads JSON documents, one after another; a record of a stream is a document."""
 
     def __init__(self, declared: Declared):
@@ -270,3 +272,36 @@ def _objects(columns: dict[str, np.ndarray]) -> Iterator[bytes]:
     members = [b'"%b":' % name.encode() + (b"%b" if column.ndim == 1 else b"[%b]") for name, column in columns.items()]
     template = b"{%b}" % b",".join(members)
     return (template % row for row in zip(*map(decimals.texts, columns.values()), strict=True))
+
+
+class JsonWriter(Writer):
+    """Writes one document of instances, `{"features":[...]}` each."""
+
+    _begun = False
+
+    def write(self, data: Dataset) -> None:  # noqa: D102
+        self.refuse_labels(data)
+        self.file.write((b"," if self._begun else b'{"instances":[') + b",".join(_feature_objects(data)))
+        self._begun = True
+
+    def finish(self) -> None:  # noqa: D102
+        self.file.write(b"]}" if self._begun else b'{"instances":[]}')
+
+
+class JsonLinesWriter(Writer):
+    """Writes one instance a line, `{"features":[...]}`."""
+
+    def write(self, data: Dataset) -> None:  # noqa: D102
+        self.refuse_labels(data)
+        self.file.write(b"".join(row + b"\n" for row in _feature_objects(data)))
+
+
+def _feature_objects(data: Dataset) -> Iterator[bytes]:
+    """The JSON object of each row, with keys and a shape where the rows are sparse."""
+    if not isinstance(data.X, Sparse):
+        return _objects({"features": data.X})
+    keys = [b"%d" % column for column in data.X.columns.tolist()]
+    values = decimals.texts(data.X.values)
+    template = b'{"data":{"features":{"keys":[%b],"shape":[%d],"values":[%b]}}}'
+    rows = [slice(start, stop) for start, stop in pairwise(data.X.starts.tolist())]
+    return (template % (b",".join(keys[row]), data.X.n_columns, b",".join(values[row])) for row in rows)

@@ -32,3 +32,9 @@ def split_labels(rows: np.ndarray, size: int, where: str) -> Dataset:
 
 def _are(size: int) -> str:
     return "is the label (label_size=1)" if size == 1 else f"are labels (label_size={size})"
+
+
+def joined_labels(data: Dataset) -> np.ndarray:
+    """The rows (n_rows, n_labels + n_features) float32, the labels in front of the features."""
+    X = data.dense().X
+    return X if data.y is None else np.concatenate([data.y.reshape(len(data), -1), X], axis=1)

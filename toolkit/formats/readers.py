@@ -1,9 +1,8 @@
 """What every format's reader gives: rows from a whole payload, or from a stream a block at a time.
 
-A reader is made for one payload (a request's body, a file, an epoch of a FIFO) and remembers what its
-errors need: the number of the next line or record, and the width of the first. `whole` says where the last
-record of a block ends, so that the caller keeps the bytes behind it for the next block; `read` then takes
-whole records only.
+A reader is made for one payload (a request's body, a file, an epoch of a FIFO) and remembers what its errors need: the
+number of the next line or record, and the width of the first. Where records lie one behind another, `whole` says where
+the last one of a block ends, so that the bytes behind it are kept for the next block; `read` takes whole records only.
 """
 
 from __future__ import annotations
@@ -44,6 +43,14 @@ class Reader(ABC):
         self.declared = declared
 
     @abstractmethod
+    def stream(self, file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Dataset]:
+        """The rows of a stream in order, about a block's at a time. Raises BadPayload where they are not such rows."""
+
+
+class BlockReader(Reader):
+    """Reads a payload whose records lie one behind another."""
+
+    @abstractmethod
     def whole(self, block: bytes) -> int:
         """How many leading bytes of `block` are whole records; 0 where not even the first is."""
 
@@ -54,8 +61,16 @@ class Reader(ABC):
         Raises BadPayload for anything else, by the number of the line or record in the payload.
         """
 
-    def stream(self, file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Dataset]:
-        """The rows of a stream in order, as many at a time as a block holds. Raises BadPayload as `read`."""
+    def finish(self) -> None:
+        """Raises BadPayload if the payload must not end where it was read to."""
+
+    def decode(self, body: bytes) -> Dataset | None:
+        """The rows of a whole payload, None where there are none. Raises BadPayload as `read` and `finish`."""
+        data = self.read(body)
+        self.finish()
+        return data
+
+    def stream(self, file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Dataset]:  # noqa: D102
         rest = b""
         while block := file.read(max(block_bytes, len(rest))):
             block = rest + block if rest else block
@@ -65,5 +80,6 @@ class Reader(ABC):
             if data is not None:
                 yield data
         data = self.read(rest) if rest else None
+        self.finish()
         if data is not None:
             yield data

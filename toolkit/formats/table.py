@@ -8,27 +8,48 @@ default.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import BinaryIO
 
 import numpy as np
 
 from toolkit.dataset import Dataset
 from toolkit.errors import BadAccept, BadContentType, BadPayload
-from toolkit.formats import csv_rows, json_records, media_types
+from toolkit.formats import csv_rows, json_records, libsvm, media_types, npy_arrays, parquet_files, recordio
 from toolkit.formats.media_types import MediaType
-from toolkit.formats.readers import Declared, Reader
+from toolkit.formats.readers import BlockReader, Declared, Reader
+from toolkit.formats.writers import Writer
 
 WITHOUT_CONTENT_TYPE = "text/csv"
 
-READERS: dict[str, type[Reader]] = {
+READERS: dict[str, type[BlockReader]] = {
     "text/csv": csv_rows.CsvReader,
     "application/json": json_records.JsonReader,
     "application/jsonlines": json_records.JsonLinesReader,
+    "application/x-recordio-protobuf": recordio.RecordIOReader,
+    "text/libsvm": libsvm.LibsvmReader,
+    "text/x-libsvm": libsvm.LibsvmReader,
+    "application/x-npy": npy_arrays.NpyReader,
 }
+
+# a few bytes of a parquet file can stand for gigabytes: no request may be one
+STREAM_READERS: dict[str, type[Reader]] = READERS | {"application/x-parquet": parquet_files.ParquetReader}
 
 ANSWERS: dict[str, Callable[[dict[str, np.ndarray], str | None], bytes]] = {
     "application/json": json_records.answer,
     "application/jsonlines": lambda columns, answers: json_records.answer_lines(columns),
     "text/csv": lambda columns, answers: csv_rows.answer(columns),
+    "application/x-recordio-protobuf": lambda columns, answers: recordio.answer(columns),
+    "application/x-npy": lambda columns, answers: npy_arrays.answer(columns),
+}
+
+WRITERS: dict[str, type[Writer]] = {
+    "text/csv": csv_rows.CsvWriter,
+    "application/json": json_records.JsonWriter,
+    "application/jsonlines": json_records.JsonLinesWriter,
+    "application/x-recordio-protobuf": recordio.RecordIOWriter,
+    "text/libsvm": libsvm.LibsvmWriter,
+    "text/x-libsvm": libsvm.LibsvmWriter,
+    "application/x-npy": npy_arrays.NpyWriter,
 }
 
 
@@ -40,16 +61,23 @@ def decode(body: bytes, content_type: str | None, *, n_features: int | None = No
     requests. Raises BadContentType for a type that nothing reads, BadPayload for bytes that are not what it
     promises.
     """
-    data = reader(content_type, n_features=n_features, label_size=label_size).read(body)
+    media_type = _media_type(content_type or WITHOUT_CONTENT_TYPE, READERS)
+    data = READERS[media_type.name](Declared(media_type, n_features, label_size)).decode(body)
     if data is None:
         raise BadPayload("the payload is empty")
     return data
 
 
-def reader(content_type: str | None, *, n_features: int | None = None, label_size: int = 0) -> Reader:
-    """A new reader for one payload of that content type; the parameters are those of `decode`."""
-    media_type = _media_type(content_type)
-    return READERS[media_type.name](Declared(media_type, n_features, label_size))
+def reader(content_type: str, *, n_features: int | None = None, label_size: int = 0) -> Reader:
+    """A new reader for one stream of that content type; the parameters are those of `decode`, parquet is read too."""
+    media_type = _media_type(content_type, STREAM_READERS)
+    return STREAM_READERS[media_type.name](Declared(media_type, n_features, label_size))
+
+
+def writer(content_type: str, file: BinaryIO) -> Writer:
+    """A new writer of rows in that content type to a file. Raises BadContentType for one that nothing writes."""
+    media_type = _media_type(content_type, WRITERS)
+    return WRITERS[media_type.name](file, media_type)
 
 
 def encode(
@@ -88,14 +116,14 @@ def negotiate(accept: str | None, default: str) -> str:
     raise BadAccept(f"accept {accept or default!r} is not supported; {_supported(ANSWERS)}")
 
 
-def _media_type(content_type: str | None) -> MediaType:
-    """The parsed content type of a format that can be read. Raises BadContentType, listing them."""
+def _media_type(content_type: str, formats: dict) -> MediaType:
+    """The parsed content type of one of the formats. Raises BadContentType, listing them."""
     try:
-        media_type = media_types.parse(content_type or WITHOUT_CONTENT_TYPE)
+        media_type = media_types.parse(content_type)
     except ValueError:
         media_type = None
-    if media_type is None or media_type.name not in READERS:
-        raise BadContentType(f"content type {content_type!r} is not supported; {_supported(READERS)}")
+    if media_type is None or media_type.name not in formats:
+        raise BadContentType(f"content type {content_type!r} is not supported; {_supported(formats)}")
     return media_type
 
 
@@ -110,5 +138,5 @@ def _covers(range_: str, name: str) -> bool:
     return range_ in (name, "*/*", "*") or (range_.endswith("/*") and name.startswith(range_[:-1]))
 
 
-def _supported(table: dict) -> str:
-    return f"supported are {', '.join(table)}"
+def _supported(formats: dict) -> str:
+    return f"supported are {', '.join(formats)}"
