@@ -73,7 +73,7 @@ class CommandTarget:
         self.commands = {program: shlex.split(command) for program, command in commands.items()}
         self.programs = tuple(program for program in PROGRAMS if program in commands)
         self.name = name or "; ".join(dict.fromkeys(commands[program] for program in self.programs))
-        self.may_unshare = _may_unshare()
+        self.may_unshare = may_unshare()
         for program in self.programs:
             self._check(self.commands[program])
 
@@ -119,7 +119,7 @@ def _names_opt_ml(command: list[str]) -> bool:
     return any(PLACEHOLDER in word for word in command)
 
 
-def _may_unshare() -> bool:
+def may_unshare() -> bool:
     """Whether this process may give its children mounts and networks of their own: root on Linux, mostly."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         return False
