@@ -42,13 +42,13 @@ class CsvReader(BlockReader):
     def read(self, block: bytes) -> Dataset | None:  # noqa: D102
         if self._json_reader(block):
             return self._json_reader(block).read(block)
-        text = block.removeprefix(_BYTE_ORDER_MARK).rstrip() if self._line == 1 else block.rstrip()
-        rows = self._rows(text) if text else None
-        n_lines = block.count(b"\n")
-        n_empty = n_lines - (text.count(b"\n") + 1 if text else 0)
-        if n_empty > 0 and self._empty_line is None:
-            self._empty_line = self._line + n_lines - n_empty
-        self._line += n_lines
+        text = block.rstrip()
+        n_behind = block.count(b"\n", len(text))  # one ends the last row, more are empty lines
+        rows = self._rows(text.removeprefix(_BYTE_ORDER_MARK) if self._line == 1 else text) if text else None
+        n_rows = 0 if rows is None else len(rows)
+        if n_behind > (rows is not None) and self._empty_line is None:
+            self._empty_line = self._line + n_rows
+        self._line += n_behind + max(0, n_rows - 1)
         return None if rows is None else split_labels(rows, self._label_size, "CSV line 1")
 
     def _json_reader(self, block: bytes) -> JsonReader | None:

@@ -13,6 +13,8 @@ import numpy as np
 import orjson
 import simdjson
 
+from toolkit.formats import lines
+
 PIECE_BYTES = 1 << 20  # of text for simdjson at a time: a parser keeps twelve times its largest document
 
 OVERFLOW = (2 - 2.0**-24) * 2.0**127  # the least number that rounds to no finite float32
@@ -47,15 +49,15 @@ def table(text: bytes) -> np.ndarray:
     `text` ends without a newline. Raises ValueError for any other text, for lines of unequal length and for
     numbers beyond float32.
     """
-    n_lines, rows, filled = text.count(b"\n") + 1, None, 0
-    for lines in pieces(text):
-        numbers = _numbers_of(lines)
+    n_lines, rows, filled = lines.count(text) + 1, None, 0
+    for piece in pieces(text):
+        numbers = _numbers_of(piece)
         if rows is None:
             rows = _room(n_lines, numbers.shape[1], len(text))
-        piece = rows[filled : filled + len(numbers)]
+        room = rows[filled : filled + len(numbers)]
         with np.errstate(over="ignore"):
-            piece[:] = numbers
-        if not np.isfinite(piece).all():
+            room[:] = numbers
+        if not np.isfinite(room).all():
             raise ValueError("a number beyond float32")
         filled += len(numbers)
     return rows
@@ -103,12 +105,12 @@ def _end_of_piece(text: bytes, at: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _numbers_of(lines: bytes) -> np.ndarray:
+def _numbers_of(text: bytes) -> np.ndarray:
     """The numbers of a few lines (n_lines, n_fields) float64. Raises ValueError."""
-    found = numbers(lines.replace(b"\n", b","))
-    characters = np.frombuffer(lines, np.uint8)
+    found = numbers(text.replace(b"\n", b","))
+    characters = np.frombuffer(text, np.uint8)
     starts = np.concatenate([[0], np.flatnonzero(characters == ord("\n")) + 1])
-    if starts[-1] == len(lines):
+    if starts[-1] == len(text):
         raise ValueError("an empty line")
     commas = np.add.reduceat((characters == ord(",")).view(np.uint8), starts, dtype=np.int32)
     if (commas != commas[0]).any():

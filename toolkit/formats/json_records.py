@@ -75,7 +75,7 @@ class JsonReader(BlockReader):
         text = block[start:end].replace(between, b"\n")
         n_rows = (end - start - len(text)) // (len(between) - 1) + 1
         sample = b"%b0%b0%b0%b" % (block[:start], between, between, block[end:])
-        if text.count(b"\n") + 1 != n_rows or not self._has_three_rows(sample):
+        if lines.count(text) + 1 != n_rows or not self._has_three_rows(sample):
             return None
         try:
             rows = decimals.table(text)
@@ -85,7 +85,7 @@ class JsonReader(BlockReader):
             return None
         self._width = rows.shape[1]
         self._read["instance"] += n_rows
-        self._read["line"] += block.count(b"\n")
+        self._read["line"] += lines.count(block)
         return rows
 
     def _has_three_rows(self, sample: bytes) -> bool:

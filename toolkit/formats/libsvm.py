@@ -55,7 +55,7 @@ class LibsvmReader(BlockReader):
         parts = []
         for text in decimals.pieces(block.removesuffix(b"\n")):
             parts.append(self._regular(text) or self._general(text))
-            self._line += text.count(b"\n") + 1
+            self._line += lines.count(text) + 1
         rows = _Rows(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(_Rows)))
         return self._dataset(rows) if len(rows.numbers) else None
 
