@@ -1,9 +1,9 @@
 import random
 
 import pytest
-from frames import castagnoli
 
 from toolkit.transform.crc32c import crc32c, masked
+from transform.frames import castagnoli
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a batch transform job sends and stores, row by row: a file, the job's settings, the requests, the output's bytes.
+"""What a batch transform job sends and stores, row by row: a file, settings, the requests, the output's bytes.
 
 Rows that SageMaker's documentation leaves open are marked UNCONFIRMED with the choice that is taken here.
 A megabyte has 16 bytes in these tests, so that MaxPayloadInMB cuts small inputs.
@@ -7,7 +7,6 @@ A megabyte has 16 bytes in these tests, so that MaxPayloadInMB cuts small inputs
 import gzip
 
 import pytest
-from frames import MAGIC, recordio, tfrecord
 
 from toolkit.transform import settings as settings_module
 from toolkit.transform.exchanges import piece
@@ -15,6 +14,7 @@ from toolkit.transform.filters import Processing
 from toolkit.transform.inputs import find
 from toolkit.transform.job import TransformJob
 from toolkit.transform.settings import Settings, resolved
+from transform.frames import MAGIC, recordio, tfrecord
 
 
 @pytest.fixture(autouse=True)
@@ -243,7 +243,8 @@ FAILING = {
     "gzip that is cut off": (
         gzip.compress(b"a\nb\n")[:-6],
         LINE | {"compression_type": "Gzip"},
-        "the file must be gzip as CompressionType says; Compressed file ended before the end-of-stream marker was reached",
+        "the file must be gzip as CompressionType says; "
+        "Compressed file ended before the end-of-stream marker was reached",
     ),
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from toolkit import environment
+from toolkit import environment, machine
 from toolkit.errors import BadOption, UserError
 from toolkit.transform import inputs, models
 from toolkit.transform.container import Container
@@ -65,7 +65,7 @@ def command(paths, algorithm, url, content_type, data_type, workers, is_explaine
     if is_explained:
         _explain(job, model, algorithm, url)
     else:
-        _run(job, model, algorithm, url, workers or environment.n_cpus())
+        _run(job, model, algorithm, url, workers or machine.n_cpus().value)
 
 
 def _paths(paths: tuple[Path, ...], algorithm: str | None, url: str | None) -> tuple[Path, ...]:

@@ -90,7 +90,8 @@ class Container:
         self.is_closed = True
         if self.connection.sock:
             with contextlib.suppress(OSError):
-                self.connection.sock.shutdown(socket.SHUT_RDWR)
+                self.connection.sock.shutdown(socket.SHUT_RDWR)  # wakes the other thread, which close alone does not
+        self.connection.close()
 
     def _request(
         self, method: str, path: str, body: bytes = b"", headers: dict | None = None, timeout: float = 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any, BinaryIO
 
-from toolkit import environment
+from toolkit import environment, machine
 from toolkit.errors import ContainerFault, ToolkitError, UserError
 from toolkit.transform.exchanges import Piece, Refused, piece
 from toolkit.transform.filters import Processing
@@ -150,9 +150,8 @@ def main() -> None:
 def _loaded(greeting: dict[str, Any]):
     """The function that answers messages with the model that the greeting names."""
     from toolkit.serving.inference import load
-    from toolkit.serving.program import keep_freed_memory
 
-    keep_freed_memory()
+    machine.keep_freed_memory()
     inference = load(greeting["algorithm"], Path(greeting["model_dir"]))
     processing = Processing(Settings(**greeting["settings"]))
 
