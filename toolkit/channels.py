@@ -12,8 +12,9 @@ import gzip
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -21,11 +22,12 @@ from typing import BinaryIO
 from toolkit.dataset import Dataset, concatenate
 from toolkit.environment import Input
 from toolkit.errors import BadChannel, BadContentType, BadPayload, UserError
-from toolkit.formats import table
+from toolkit.formats import framing, media_types, table
 from toolkit.formats.readers import Reader
 
 HELD_BYTES = 200_000_000  # of decoded mini-batches that a Passes keeps for the next pass
 FIFO_SECONDS = 600  # how long a FIFO may take to appear
+RECORDIO = "application/x-recordio-protobuf"
 _GZIP = b"\x1f\x8b"
 
 Key = tuple[int, int]
@@ -33,12 +35,23 @@ RowsPerBatch = Callable[[int], int]
 Batches = Iterator[tuple[Key, Dataset]]
 
 
+@dataclass(frozen=True)
+class _Source:
+    """A stream of a channel: what errors call it, the file on disk, and its content without compression."""
+
+    name: str
+    raw: BinaryIO
+    file: BinaryIO
+
+
 def files(folder: Path) -> list[Path]:
-    """The files below a folder in the order of their paths, sub-folders included.
+    """The files below a folder in the order of their paths, sub-folders included; of a file, itself.
 
     Passed over are hidden files, names with a leading `_` (markers of Spark and others), and the
     `-manifest` files that SageMaker leaves behind.
     """
+    if folder.is_file():
+        return [folder]
     found = sorted(path for path in folder.rglob("*") if path.is_file())
     return [path for path in found if not _is_passed_over(path.relative_to(folder))]
 
@@ -50,22 +63,24 @@ def mini_batches(
     *,
     n_features: int | None = None,
     epoch: int = 0,
+    progress: Callable[[int], None] | None = None,
 ) -> Batches:
     """The mini-batches of one pass over a channel, each with its key (file, chunk); sparse rows are still sparse.
 
     `rows_per_batch(n_features)` says how many rows a mini-batch has; the last of a file has what is left.
     `label_size` is how many leading columns are labels where the content type does not say. `n_features` is the
     width of sparse rows that do not tell theirs; without it, File mode looks through the files once before.
-    Raises BadChannel where there is no row; what is wrong in a file is told with the file's path in front.
+    `progress` is told of bytes that have been read. Raises BadChannel where there is no row; what is wrong in a
+    file is told with the file's path in front.
     """
     declared_width = n_features or _width(channel, label_size)
     n_batches, width = 0, None
-    for place, (path, file) in enumerate(_sources(channel, epoch)):
-        parts = _read(path, file, _reader(channel, label_size, declared_width))
+    for place, source in enumerate(_sources(channel, epoch)):
+        parts = _read(source, _reader(channel, label_size, declared_width), progress)
         for chunk, data in enumerate(_rebatched(parts, rows_per_batch)):
             width = width or data.n_features
             if data.n_features != width:
-                raise BadPayload(f"{path}: the rows have {data.n_features} features; those before have {width}")
+                raise BadPayload(f"{source.name}: the rows have {data.n_features} features; those before have {width}")
             n_batches += 1
             yield (place, chunk), data
     if not n_batches:
@@ -147,25 +162,30 @@ def _width(channel: Input, label_size: int) -> int | None:
     if channel.input_mode == "Pipe":
         wanted = "in Pipe mode its width must be known before: set the hyperparameter 'feature_dim'"
         raise BadChannel(f"channel {channel.name!r} has content type {channel.content_type!r}; {wanted}")
-    parts = (_read(path, file, _reader(channel, label_size, None)) for path, file in _sources(channel, 0))
+    parts = (_read(source, _reader(channel, label_size, None)) for source in _sources(channel, 0))
     return max((data.n_features for data in chain.from_iterable(parts)), default=None)
 
 
-def _sources(channel: Input, epoch: int) -> Iterator[tuple[str, BinaryIO]]:
-    """Each stream of a pass, and the name that errors call it by; closed when the next is asked for."""
+def _sources(channel: Input, epoch: int) -> Iterator[_Source]:
+    """The streams of a pass; each is closed when the next is asked for."""
     if channel.input_mode == "Pipe":
         yield from _piped(channel, epoch)
         return
     for path in files(channel.folder):
         with path.open("rb") as file:
-            yield str(path), _decompressed(file)
+            yield _Source(str(path), file, _decompressed(file))
 
 
-def _piped(channel: Input, epoch: int) -> Iterator[tuple[str, BinaryIO]]:
+def _piped(channel: Input, epoch: int) -> Iterator[_Source]:
+    """The epoch's FIFO; of objects in RecordIO records each one, unless RecordIO is what the format reads anyway."""
     fifo = channel.folder.with_name(f"{channel.folder.name}_{epoch}")
     _wait_for(fifo, channel)
     with fifo.open("rb") as file:
-        yield str(fifo), _decompressed(file)
+        if channel.record_wrapper != "RecordIO" or media_types.parse(channel.content_type).name == RECORDIO:
+            yield _Source(str(fifo), file, _decompressed(file))
+            return
+        for number, body in enumerate(framing.stream(file), 1):
+            yield _Source(f"{fifo} object {number}", file, _decompressed(BufferedReader(BytesIO(body))))
 
 
 def _wait_for(fifo: Path, channel: Input) -> None:
@@ -180,14 +200,19 @@ def _decompressed(file: BufferedReader) -> BinaryIO:
     return gzip.GzipFile(fileobj=file) if file.peek(2).startswith(_GZIP) else file
 
 
-def _read(name: str, file: BinaryIO, reader: Reader) -> Iterator[Dataset]:
+def _read(source: _Source, reader: Reader, progress: Callable[[int], None] | None = None) -> Iterator[Dataset]:
     """The rows of one stream; errors have its name in front."""
+    at = 0
     try:
-        yield from reader.stream(file)
+        for data in reader.stream(source.file):
+            yield data
+            if progress:
+                before, at = at, source.raw.tell()
+                progress(at - before)
     except UserError as error:
-        raise type(error)(f"{name}: {error}") from error
+        raise type(error)(f"{source.name}: {error}") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise BadPayload(f"{name}: the gzip file is damaged: {error}") from error
+        raise BadPayload(f"{source.name}: the gzip file is damaged: {error}") from error
 
 
 def _rebatched(parts: Iterable[Dataset], rows_per_batch: RowsPerBatch) -> Iterator[Dataset]:

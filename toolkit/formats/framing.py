@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 
 from toolkit.errors import BadPayload
+from toolkit.formats.readers import blocks
 
 MAGIC = 0xCED7230A
 _MAGIC = struct.pack("<I", MAGIC)
@@ -60,6 +62,15 @@ def records(block: bytes, at: int = 0, number: int = 1) -> Iterator[tuple[int, l
             return
         yield at, parts
         number += 1
+
+
+def stream(file: BinaryIO) -> Iterator[bytes]:
+    """The payloads of a stream of records. Raises BadPayload."""
+    number = 1
+    for block in blocks(file, whole):
+        found = payloads(block, number)
+        yield from found
+        number += len(found)
 
 
 def frame(payload: bytes) -> bytes:

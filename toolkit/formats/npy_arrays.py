@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from tokenize import TokenError
 
 import numpy as np
 from numpy.lib import format as npy
@@ -111,7 +112,7 @@ def _parsed(text: bytes) -> _Header:
     file = io.BytesIO(text)
     try:
         shape, is_fortran, dtype = _HEADERS[npy.read_magic(file)](file)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, TokenError) as error:
         raise BadPayload(f"the npy header cannot be read: {error}") from error
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
         raise BadPayload(f"the npy array must hold numbers of at most 64 bits; got {dtype}")

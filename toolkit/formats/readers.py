@@ -8,7 +8,7 @@ the last one of a block ends, so that the bytes behind it are kept for the next 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -71,15 +71,21 @@ class BlockReader(Reader):
         return data
 
     def stream(self, file: BinaryIO, block_bytes: int = BLOCK_BYTES) -> Iterator[Dataset]:  # noqa: D102
-        rest = b""
-        while block := file.read(max(block_bytes, len(rest))):
-            block = rest + block if rest else block
-            end = self.whole(block)
-            data = self.read(block[:end]) if end else None
-            rest = block[end:]
+        for block in blocks(file, self.whole, block_bytes):
+            data = self.read(block)
             if data is not None:
                 yield data
-        data = self.read(rest) if rest else None
         self.finish()
-        if data is not None:
-            yield data
+
+
+def blocks(file: BinaryIO, whole: Callable[[bytes], int], block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """A stream cut where `whole` says that records end; what is left at its end comes last."""
+    rest = b""
+    while block := file.read(max(block_bytes, len(rest))):
+        block = rest + block if rest else block
+        end = whole(block)
+        if end:
+            yield block[:end]
+        rest = block[end:]
+    if rest:
+        yield rest

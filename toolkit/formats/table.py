@@ -7,13 +7,15 @@ default.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from toolkit.dataset import Dataset
 from toolkit.errors import BadAccept, BadContentType, BadPayload
+from toolkit.files import written_whole
 from toolkit.formats import csv_rows, json_records, libsvm, media_types, npy_arrays, parquet_files, recordio
 from toolkit.formats.media_types import MediaType
 from toolkit.formats.readers import BlockReader, Declared, Reader
@@ -78,6 +80,18 @@ def writer(content_type: str, file: BinaryIO) -> Writer:
     """A new writer of rows in that content type to a file. Raises BadContentType for one that nothing writes."""
     media_type = _media_type(content_type, WRITERS)
     return WRITERS[media_type.name](file, media_type)
+
+
+def write(parts: Iterable[Dataset], path: Path, content_type: str) -> int:
+    """Writes all the rows to a file in that content type and returns how many; where something raises, no file."""
+    n_rows = 0
+    with written_whole(path) as file:
+        rows = writer(content_type, file)
+        for part in parts:
+            rows.write(part)
+            n_rows += len(part)
+        rows.finish()
+    return n_rows
 
 
 def encode(
