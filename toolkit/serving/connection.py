@@ -16,6 +16,7 @@ from gunicorn.http import wsgi
 from gunicorn.http.errors import ParseException
 from gunicorn.http.unreader import SocketUnreader
 
+from toolkit.environment import Limit
 from toolkit.errors import BadPayload, SlowClient
 from toolkit.serving import replies
 from toolkit.serving.limits import DEADLINE
@@ -37,13 +38,15 @@ class Connection:
         self.deadline = float("inf")  # of the request that the application works on
         self.answering = threading.Lock()  # held by the thread that answers it
         self.parser = http.get_parser(worker.cfg, sock, client)
-        self.parser.unreader = self.unreader = DeadlineReader(sock, worker.settings.timeout.value)
+        self.parser.unreader = self.unreader = DeadlineReader(sock, worker.settings.timeout)
 
     def run(self) -> None:
         """The thread of this connection."""
         try:
             while self.answer_next():
                 pass
+        except SlowClient as error:
+            self.send(*replies.of(error, None))
         except OSError:  # the client is gone or silent: there is nobody to tell
             pass
         except ParseException as error:
@@ -63,7 +66,7 @@ class Connection:
         outbox = Outbox(self.sock)
         response, environ = wsgi.create(request, outbox, *self.addresses, self.worker.cfg)
         environ["wsgi.input"] = Body(request.body)
-        environ[DEADLINE] = self.deadline = self.unreader.deadline or time.monotonic() + self.unreader.seconds
+        environ[DEADLINE] = self.deadline = self.unreader.deadline or self.unreader.deadline_from_now()
         chunks = self.worker.wsgi(environ, response.start_response)
         self.deadline = float("inf")
         self.answering.acquire()  # for ever, where the main thread has answered: the process is about to end
@@ -73,7 +76,7 @@ class Connection:
             response.write(chunk)
         response.close()
         chunks.close()
-        self.sock.settimeout(self.unreader.seconds)
+        self.sock.settimeout(self.worker.settings.timeout.value)
         outbox.flush()
         self.answering.release()
         return not response.should_close()
@@ -114,21 +117,28 @@ class Connection:
 class DeadlineReader(SocketUnreader):
     """Reads a socket for gunicorn's parser; from the first byte of a request on, until its deadline."""
 
-    def __init__(self, sock: socket.socket, seconds: float):
+    def __init__(self, sock: socket.socket, seconds: Limit):
         super().__init__(sock)
         self.seconds = seconds
-        self.deadline: float | None = None
+        self.deadline: float | None = None  # None between requests
+
+    def deadline_from_now(self) -> float:
+        """The deadline of a request that begins now."""
+        return time.monotonic() + self.seconds.value
 
     def chunk(self, *size_hint) -> bytes:
-        """The next bytes, empty at the end. Raises TimeoutError at the deadline."""
-        left = KEEP_ALIVE_SECONDS if self.deadline is None else self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError(f"it was not there after {self.seconds} s")
-        self.sock.settimeout(left)
-        data = super().chunk(*size_hint)
+        """The next bytes, empty at the end. Raises SlowClient at the deadline, TimeoutError between requests."""
         if self.deadline is None:
-            self.deadline = time.monotonic() + self.seconds
-        return data
+            self.sock.settimeout(KEEP_ALIVE_SECONDS)
+            data = super().chunk(*size_hint)
+            self.deadline = self.deadline_from_now()
+            return data
+        try:
+            self.sock.settimeout(max(0.001, self.deadline - time.monotonic()))
+            return super().chunk(*size_hint)
+        except TimeoutError as error:
+            must = f"a request must arrive within {self.seconds.value} s (limit set by {self.seconds.source})"
+            raise SlowClient(f"{must}; it did not") from error
 
 
 class Body:
@@ -141,8 +151,6 @@ class Body:
         """At most `size` bytes, fewer only at the end. Raises SlowClient, BadPayload."""
         try:
             return self.source.read(size)
-        except TimeoutError as error:
-            raise SlowClient(f"the body must arrive in time; {error}") from error
         except (OSError, ParseException) as error:
             must = "the body must arrive whole"
             raise BadPayload(f"{must}; its chunks or the connection broke off: {error}") from error
