@@ -1,0 +1,294 @@
+"""The images, built, run under the flags of a careful host, and pushed to a registry that asks for a password."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from base64 import b64encode
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from toolkit import scaffold
+
+ROOT = Path(__file__).parent.parent
+BASE = "localhost/python:3.11-slim-bookworm"
+VARIABLES = {
+    "CONTAINERS_CONF": str(ROOT / "dockerfiles" / "containers.conf"),
+    "CONTAINER_ENGINE": "podman",
+} | os.environ
+PROGRAMS = Path(sys.executable).parent
+ALGORITHMS = {"pca": {"num_components": "5"}, "kmeans": {"k": "10"}, "dbscan": {"eps": "1.5"}}
+MOST_MEGABYTES = {"pca": 90, "kmeans": 90, "dbscan": 150}  # compressed, beyond the base image
+USER = 1000
+HARDENED = ["--read-only", "--tmpfs=/tmp:rw,size=64m", "--cap-drop=all", "--security-opt=no-new-privileges"]
+HARDENED += ["--memory=512m", "--cpus=1", "--pids-limit=128", f"--user={USER}:{USER}"]
+TOKEN = "123456789012-auth-token"  # moto's, and its bcrypt hash as a registry reads it
+HTPASSWD = "AWS:$2b$04$abcdefghijklmnopqrstuu/cMn6kFoLFEf9ShbIPSVtJoiKQtizZG\n"
+
+
+def podman(*arguments: object, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(["podman", *map(str, arguments)], capture_output=True, text=True, env=VARIABLES, **options)
+
+
+def is_ready() -> bool:
+    return bool(shutil.which("podman")) and podman("image", "exists", BASE).returncode == 0
+
+
+pytestmark = [
+    pytest.mark.containers,
+    pytest.mark.skipif(not is_ready(), reason="no podman with a base image; scripts/containers gets them"),
+]
+
+
+def run(*command: object, **variables: str) -> str:
+    """The output of a program of the project, which must end well."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=VARIABLES | variables)
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def images():
+    """The names of the three images, built by `byoa build` without a network."""
+    names = {algorithm: f"localhost/byoa-test-{algorithm}:latest" for algorithm in ALGORITHMS}
+    for algorithm, name in names.items():
+        told = run(PROGRAMS / "byoa", "build", algorithm, "--tag", name, BASE_IMAGE=BASE, WHEELHOUSE="wheelhouse")
+        assert told.splitlines()[-1] == f"{name} is built for linux/amd64; next: byoa check {name}"
+    return names
+
+
+@pytest.fixture(scope="module")
+def digits() -> bytes:
+    from sklearn.datasets import load_digits
+
+    return b"\n".join(b",".join(b"%g" % value for value in row) for row in load_digits().data / 16)
+
+
+@pytest.fixture
+def job(tmp_path, digits):
+    """Makes the tree of a training job, all of it the property of the user that containers run as."""
+
+    def make(name: str, hyperparameters: dict[str, str], data: bytes = digits) -> Path:
+        root = tmp_path / name
+        for folder in ("input/config", "input/data/train", "model", "output"):
+            (root / folder).mkdir(parents=True)
+        (root / "input/data/train/digits.csv").write_bytes(data)
+        channel = {"TrainingInputMode": "File", "ContentType": "text/csv;label_size=0"}
+        (root / "input/config/inputdataconfig.json").write_text(json.dumps({"train": channel}))
+        (root / "input/config/hyperparameters.json").write_text(json.dumps(hyperparameters))
+        if os.getuid() == 0:
+            for path in (root, *root.rglob("*")):
+                os.chown(path, USER, USER)
+        return root
+
+    return make
+
+
+def train_in_container(image: str, root: Path) -> subprocess.CompletedProcess:
+    return podman("run", "--rm", "--network=none", *HARDENED, f"--volume={root}:/opt/ml", image, "train")
+
+
+@contextmanager
+def served_in_container(image: str, root: Path):
+    """The address of a server in a container; the model is read-only, as on an endpoint."""
+    name, port = f"byoa-test-{uuid.uuid4().hex[:8]}", free_port()
+    options = ["--rm", f"--name={name}", "--network=host", *HARDENED, f"--env=SAGEMAKER_BIND_TO_PORT={port}"]
+    command = ["podman", "run", *options, f"--volume={root}/model:/opt/ml/model:ro", image, "serve"]
+    with running(command, port) as url:
+        try:
+            yield url
+        finally:
+            assert podman("stop", "--time=10", name).returncode == 0
+
+
+@contextmanager
+def running(command: list[object], port: int, **variables: str):
+    """A program that listens on a port of this machine, started and, at the end, stopped."""
+    process = subprocess.Popen([str(word) for word in command], env=VARIABLES | variables, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 30
+        while not answers(port):
+            assert process.poll() is None, process.stderr.read().decode()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def ask(url: str, body: bytes | None = None, **headers: str) -> bytes:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    with urllib.request.urlopen(urllib.request.Request(url, body, names), timeout=30) as response:
+        return response.read()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_image_says_what_it_is(images, algorithm):
+    config = json.loads(podman("image", "inspect", images[algorithm]).stdout)[0]["Config"]
+    assert f"ALGORITHM={algorithm}" in config["Env"]
+    assert config["Entrypoint"] == ["/usr/bin/env"]
+    assert config["Labels"]["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
+    assert config["Labels"]["org.opencontainers.image.title"] == algorithm
+    assert "User" not in config
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_hardened_container_gives_the_bytes_that_the_process_gives(images, job, digits, algorithm):
+    inside, outside = job("inside", ALGORITHMS[algorithm]), job("outside", ALGORITHMS[algorithm])
+    done = train_in_container(images[algorithm], inside)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run(PROGRAMS / "train", "--algorithm", algorithm, "--opt-ml", outside)
+    model = (inside / "model" / "model_algo-1").read_bytes()
+    assert model == (outside / "model" / "model_algo-1").read_bytes()
+    assert len(model) > 1000
+
+    body, port = b"\n".join(digits.splitlines()[:200]), free_port()
+    program = [PROGRAMS / "serve", "--algorithm", algorithm, "--opt-ml", outside, "--port", port]
+    with served_in_container(images[algorithm], inside) as there, running(program, port) as here:
+        for accept in ("application/json", "application/jsonlines", "text/csv"):
+            asked = {"body": body, "Content_Type": "text/csv", "Accept": accept}
+            answer = ask(f"{there}/invocations", **asked)
+            assert answer == ask(f"{here}/invocations", **asked)
+            assert len(answer) >= 400
+
+
+def test_bad_data_leaves_its_reason_and_no_model(images, job):
+    root = job("job", ALGORITHMS["kmeans"], data=b"1,2\n3,4,5\n")
+    assert train_in_container(images["kmeans"], root).returncode == 1
+    reason = (root / "output" / "failure").read_text().splitlines()[0]
+    assert reason.endswith("CSV line 2 has 3 fields, line 1 has 2")
+    assert list((root / "model").iterdir()) == []
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_server_is_ready_within_a_second(images, job, algorithm):
+    """From the start of its container to the first answer of /ping, the best of three."""
+    root = job("job", ALGORITHMS[algorithm])
+    assert train_in_container(images[algorithm], root).returncode == 0
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        with served_in_container(images[algorithm], root) as url:
+            ask(f"{url}/ping")
+            seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 1, seconds
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """The host and port of a registry on this machine that lets in whoever has moto's token."""
+    folder, port = tmp_path_factory.mktemp("registry"), free_port()
+    (folder / "htpasswd").write_text(HTPASSWD)
+    (folder / "config.yml").write_text(f"""
+version: 0.1
+storage: {{filesystem: {{rootdirectory: {folder}/storage}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+auth: {{htpasswd: {{realm: ecr, path: {folder}/htpasswd}}}}
+""")
+    (folder / "registries.conf").write_text(f'[[registry]]\nlocation = "127.0.0.1:{port}"\ninsecure = true\n')
+    VARIABLES["CONTAINERS_REGISTRIES_CONF"] = str(folder / "registries.conf")
+    with running(["docker-registry", "serve", folder / "config.yml"], port):
+        VARIABLES["REGISTRY_AUTH_FILE"] = str(folder / "auth.json")  # which docker-registry takes for its own
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory):
+    """The variables of a user whose AWS is moto on this machine."""
+    port = free_port()
+    with running([PROGRAMS / "moto_server", "--host", "127.0.0.1", "--port", port], port) as url:
+        keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+        yield {"AWS_ENDPOINT_URL": url, "AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"} | keys
+
+
+def layers(registry: str, repository: str) -> list[dict]:
+    """The layers of an image as its manifest in the registry lists them, with their compressed sizes."""
+    login = b64encode(f"AWS:{TOKEN}".encode()).decode()
+    accept = "application/vnd.docker.distribution.manifest.v2+json"
+    headers = {"Authorization": f"Basic {login}", "Accept": accept}
+    manifest = json.loads(ask(f"http://{registry}/v2/{repository}/manifests/latest", **headers))
+    assert manifest["mediaType"] == accept
+    return manifest["layers"]
+
+
+def test_an_image_is_built_pushed_and_pulled_back(registry, aws, images):
+    chosen = {"BASE_IMAGE": BASE, "WHEELHOUSE": "wheelhouse", "ECR_REGISTRY": registry}
+    told = run(ROOT / "scripts" / "build_and_push", "kmeans", **aws, **chosen)
+    address = f"{registry}/kmeans:latest"
+    assert told.splitlines()[-1] == address
+    pushed = podman("image", "inspect", "--format={{.Id}}", address).stdout
+    assert podman("rmi", address).returncode == 0
+    assert podman("pull", address).returncode == 0
+    assert podman("image", "inspect", "--format={{.Id}}", address).stdout == pushed
+    assert podman("rmi", address).returncode == 0
+
+
+def test_a_wrong_password_is_told_and_nothing_pushed(registry, aws, images, tmp_path):
+    (tmp_path / "auth.json").write_text("{}")
+    command = ["podman", "push", images["pca"], f"{registry}/stranger:latest"]
+    done = subprocess.run(
+        command, capture_output=True, env=VARIABLES | {"REGISTRY_AUTH_FILE": str(tmp_path / "auth.json")}
+    )
+    assert done.returncode != 0
+    assert b"authentication required" in done.stderr
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_image_is_small(registry, aws, images, algorithm):
+    push = [PROGRAMS / "byoa", "push", algorithm, "--image", images[algorithm], "--registry", registry]
+    run(*push, "--repository", f"small/{algorithm}", **aws)
+    own = layers(registry, f"small/{algorithm}")[1:]  # the base image is one layer
+    megabytes = sum(layer["size"] for layer in own) / 1e6
+    print(f"{algorithm}: {megabytes:.1f} MB compressed beyond the base image")
+    assert 1 < megabytes < MOST_MEGABYTES[algorithm]
+
+
+def test_an_algorithm_of_ones_own_becomes_an_image(tmp_path, job):
+    """A package as `byoa init` makes it, the Dockerfile for it, and byoa itself as one more wheel."""
+    package = scaffold.create("my-algorithm", tmp_path)
+    shutil.copy(ROOT / "dockerfiles" / "byo.Dockerfile", package / "Dockerfile")
+    shutil.copytree(ROOT / "wheelhouse", package / "wheelhouse")
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(package / "wheelhouse")}
+    pip = [PROGRAMS / "python", "-m", "pip", "--quiet"]
+    run(*pip, "wheel", "--no-deps", "--wheel-dir", package / "wheelhouse", source(tmp_path / "byoa"), **offline)
+    run(*pip, "install", "--no-deps", "--target", tmp_path / "installed", package, **offline)
+
+    image, context = "localhost/byoa-test-my-algorithm:latest", ["--context", package]
+    where = {"BASE_IMAGE": BASE, "WHEELHOUSE": str(package / "wheelhouse"), "PYTHONPATH": str(tmp_path / "installed")}
+    run(PROGRAMS / "byoa", "build", "my-algorithm", "--tag", image, *context, **where)
+    root = job("job", {"smallest_scale": "1"}, data=b"1,2\n3,2\n")
+    done = train_in_container(image, root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with served_in_container(image, root) as url:
+        answer = json.loads(ask(f"{url}/invocations", b"5,3", Content_Type="text/csv"))
+    assert answer == {"predictions": [{"score": [3.0, 1.0]}]}
+
+
+def source(folder: Path) -> Path:
+    """A copy of what byoa is made from, so that the build leaves nothing in the project."""
+    for name in ("toolkit", "algorithms"):
+        shutil.copytree(ROOT / name, folder / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    return folder
