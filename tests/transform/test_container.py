@@ -155,7 +155,7 @@ def test_one_connection_serves_all_requests():
 
 
 def test_a_payload_without_limit_is_sent_in_chunks():
-    with container({"/invocations": [(200, b"")]}, max_payload_in_mb=0) as (connection, seen):
+    with container({"/invocations": [(200, b"")]}, max_payload=0) as (connection, seen):
         connection.ask(b"x" * 3_000_000, None, None)
     path, headers, body = seen[0]
     assert (headers.get("Transfer-Encoding"), headers.get("Content-Length"), len(body)) == ("chunked", None, 3_000_000)
@@ -173,13 +173,13 @@ def test_a_time_out_is_tried_again():
         time.sleep(1.3)
         return 200, b"late"
 
-    with container({"/invocations": [slow, (200, b"in time")]}, timeout_in_seconds=1) as (connection, _):
+    with container({"/invocations": [slow, (200, b"in time")]}, timeout=1) as (connection, _):
         assert connection.ask(b"1", None, None) == b"in time"
 
 
 def test_the_number_of_retries_is_the_jobs():
     with (
-        container({"/invocations": [(500, b"oh")]}, max_retries=1) as (connection, seen),
+        container({"/invocations": [(500, b"oh")]}, retries=1) as (connection, seen),
         pytest.raises(ContainerFault) as error,
     ):
         connection.ask(b"1", None, None)

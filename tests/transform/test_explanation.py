@@ -36,14 +36,12 @@ def test_a_mini_batch_is_told_step_by_step(tmp_path):
 
 
 def test_only_the_first_requests_are_sent(tmp_path):
-    lines = told(tmp_path, b"1\n2\n3\n4\n5\n", **CSV | {"batch_strategy": "SingleRecord"})
+    lines = told(tmp_path, b"1\n2\n3\n4\n5\n", **CSV | {"strategy": "SingleRecord"})
     assert [line for line in lines if line.startswith("request")] == [f"request {n}: record {n}" for n in (1, 2, 3)]
 
 
 def test_stripped_frames_are_told(tmp_path):
-    lines = told(
-        tmp_path, recordio((0, b"ab")), split_type="RecordIO", batch_strategy="SingleRecord", max_payload_in_mb=0
-    )
+    lines = told(tmp_path, recordio((0, b"ab")), split_type="RecordIO", strategy="SingleRecord", max_payload=0)
     assert lines[1] == (
         "  SplitType RecordIO, BatchStrategy SingleRecord, MaxPayloadInMB 0: one record to a request (no limit), "
         "without its frame"
@@ -60,6 +58,6 @@ def test_an_empty_file_is_told(tmp_path):
     assert told(tmp_path, b"")[-1] == "  it is empty: nothing is sent, its output is empty"
 
 
-@pytest.mark.parametrize("given", [{"input_filter": "$[3]"}, {"max_payload_in_mb": 1, "split_type": "RecordIO"}])
+@pytest.mark.parametrize("given", [{"input_filter": "$[3]"}, {"max_payload": 1, "split_type": "RecordIO"}])
 def test_the_first_error_ends_it(tmp_path, given):
     assert told(tmp_path, b"12345678\n", **CSV | given)[-1].startswith("error: ")

@@ -67,7 +67,7 @@ def test_a_file_that_fails_leaves_no_output_and_the_others_are_finished(folder, 
 
 def test_a_failure_in_the_middle_names_its_record(tmp_path, model_dirs):
     (tmp_path / "a.csv").write_bytes(csv() + b"1,2\n" + csv())
-    result = transform(tmp_path / "a.csv", tmp_path / "out", model_dirs, batch_strategy="SingleRecord")
+    result = transform(tmp_path / "a.csv", tmp_path / "out", model_dirs, strategy="SingleRecord")
     assert result.failures == {
         "a.csv": "ClientError: record 121: the payload has 2 features, the model was trained on 4"
     }
@@ -77,7 +77,7 @@ def test_a_failure_in_the_middle_names_its_record(tmp_path, model_dirs):
 def test_a_failure_is_found_behind_many_blocks(tmp_path, model_dirs):
     rows = b"0.250000,0.250000,0.250000,0.25000\n" * 100_000
     (tmp_path / "a.csv").write_bytes(rows + b"1,2\n" + rows)
-    result = transform(tmp_path / "a.csv", tmp_path / "out", model_dirs, max_payload_in_mb=1)
+    result = transform(tmp_path / "a.csv", tmp_path / "out", model_dirs, max_payload=1)
     place = "records 89878 to 119837: CSV line 10124 has 2 fields, line 1 has 4"
     assert result.failures == {"a.csv": f"ClientError: {place}"}
 
@@ -85,7 +85,7 @@ def test_a_failure_is_found_behind_many_blocks(tmp_path, model_dirs):
 def test_order_is_kept_whoever_answers_first(tmp_path, model_dirs):
     numbers = range(1_000_000, 1_100_000)
     (tmp_path / "a.csv").write_bytes(b"".join(b"%d,0.0000000000,0.0000000000,0\n" % number for number in numbers))
-    given = {"max_payload_in_mb": 1, "accept": "text/csv", "join_source": "Input", "output_filter": "$[0]"}
+    given = {"max_payload": 1, "accept": "text/csv", "join_source": "Input", "output_filter": "$[0]"}
     result = transform(tmp_path / "a.csv", tmp_path / "out", model_dirs, n_workers=4, **given)
     assert (result.status, result.n_requests) == ("Completed", 4)
     assert stored(tmp_path / "out")["a.csv.out"] == b"".join(b"%d\n" % number for number in numbers)
@@ -111,8 +111,8 @@ def test_gzip_input_gives_the_output_of_plain_input(tmp_path, model_dirs):
     (tmp_path / "plain" / "a.csv").write_bytes(csv() * 500)
     (tmp_path / "packed").mkdir()
     (tmp_path / "packed" / "a.csv").write_bytes(gzip.compress(csv() * 500))
-    transform(tmp_path / "plain", tmp_path / "out1", model_dirs, max_payload_in_mb=1)
-    transform(tmp_path / "packed", tmp_path / "out2", model_dirs, max_payload_in_mb=1, compression_type="Gzip")
+    transform(tmp_path / "plain", tmp_path / "out1", model_dirs, max_payload=1)
+    transform(tmp_path / "packed", tmp_path / "out2", model_dirs, max_payload=1, compression_type="Gzip")
     assert stored(tmp_path / "out1") == stored(tmp_path / "out2")
 
 
@@ -124,14 +124,14 @@ def test_filters_that_do_not_fit_are_refused_before_anything_runs(folder, tmp_pa
 
 WAYS = {
     "mini-batches of CSV": ("pca", LINES, csv() * 3),
-    "single rows": ("pca", LINES | {"batch_strategy": "SingleRecord"}, csv()),
+    "single rows": ("pca", LINES | {"strategy": "SingleRecord"}, csv()),
     "JSON Lines": ("kmeans", LINES | {"accept": "application/jsonlines"}, csv()),
     "CSV with a join": ("kmeans", LINES | {"accept": "text/csv", "join_source": "Input"}, csv()),
     "whole files": ("kmeans", {"content_type": "text/csv"}, csv()),
-    "without a limit": ("pca", LINES | {"max_payload_in_mb": 0}, csv()),
+    "without a limit": ("pca", LINES | {"max_payload": 0}, csv()),
     "JSON sent as CSV": (
         "dbscan",
-        LINES | {"batch_strategy": "SingleRecord"},
+        LINES | {"strategy": "SingleRecord"},
         b'{"projections":[{"projection":[0,0,0,0]}]}\n' * 2,
     ),
 }
@@ -164,7 +164,7 @@ def test_a_failure_says_the_same_over_http(tmp_path, urls):
 
 
 PRECEDENCE = {
-    "the job's word comes first": ({"batch_strategy": "MultiRecord"}, b'{"BatchStrategy":"SINGLE_RECORD"}', 1),
+    "the job's word comes first": ({"strategy": "MultiRecord"}, b'{"BatchStrategy":"SINGLE_RECORD"}', 1),
     "then the container's": ({}, b'{"BatchStrategy":"SINGLE_RECORD"}', 3),
     "then the defaults": ({}, b"{}", 1),
     "0 transforms leave it to the container": ({"max_concurrent_transforms": 0}, b'{"MaxConcurrentTransforms":3}', 1),
@@ -186,9 +186,7 @@ def test_a_container_that_fails_is_the_algorithms_error(tmp_path):
     (tmp_path / "data").write_bytes(b"1\n2\n")
     script = {"/ping": [(200, b"")], "/invocations": [(500, b"oh dear")]}
     with serving(script) as (url, _):
-        job = TransformJob(
-            find(tmp_path / "data", tmp_path / "out"), tmp_path / "out", Settings(**LINES, max_retries=0)
-        )
+        job = TransformJob(find(tmp_path / "data", tmp_path / "out"), tmp_path / "out", Settings(**LINES, retries=0))
         result = job.with_container(url)
     assert result.failures == {
         "data": "AlgorithmError: records 1 to 2: bad HTTP status received from algorithm: 500: oh dear (after 1 tries)"
@@ -250,7 +248,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, compression):
     with opened(tmp_path / "data", "wb") as file:
         for _ in range(64):
             file.write(b"0.123456,0.123456\n" * (MEBIBYTE // 18))
-    settings = resolved(Settings(split_type="Line", compression_type=compression, max_payload_in_mb=2), {})
+    settings = resolved(Settings(split_type="Line", compression_type=compression, max_payload=2), {})
     tracemalloc.start()
     n_bytes = sum(block.length for block in records.blocks(tmp_path / "data", settings))
     peak = tracemalloc.get_traced_memory()[1]

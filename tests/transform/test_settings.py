@@ -7,10 +7,10 @@ from toolkit.transform.settings import MEBIBYTE, Settings, resolved
 @pytest.mark.parametrize(
     ("given", "value"),
     [
-        ({"batch_strategy": "MULTI_RECORD"}, "MultiRecord"),
-        ({"batch_strategy": "SingleRecord"}, "SingleRecord"),
-        ({"batch_strategy": "SINGLE_RECORD"}, "SingleRecord"),
-        ({"batch_strategy": None}, None),
+        ({"strategy": "MULTI_RECORD"}, "MultiRecord"),
+        ({"strategy": "SingleRecord"}, "SingleRecord"),
+        ({"strategy": "SINGLE_RECORD"}, "SingleRecord"),
+        ({"strategy": None}, None),
         ({"split_type": None}, "None"),
         ({"split_type": "none"}, "None"),
         ({"split_type": "recordio"}, "RecordIO"),
@@ -25,16 +25,16 @@ def test_choices_are_read_in_every_spelling_in_use(given, value):
 
 REFUSED = {
     "SplitType must be one of None, Line, RecordIO, TFRecord; got 'Lines'": {"split_type": "Lines"},
-    "BatchStrategy must be one of MultiRecord, SingleRecord; got 'Multi'": {"batch_strategy": "Multi"},
+    "BatchStrategy must be one of MultiRecord, SingleRecord; got 'Multi'": {"strategy": "Multi"},
     "AssembleWith must be one of None, Line; got 'RecordIO'": {"assemble_with": "RecordIO"},
     "CompressionType must be one of None, Gzip; got 'Zip'": {"compression_type": "Zip"},
     "JoinSource must be one of None, Input; got 'Output'": {"join_source": "Output"},
-    "MaxPayloadInMB must be from 0 to 100; got 101": {"max_payload_in_mb": 101},
+    "MaxPayloadInMB must be from 0 to 100; got 101": {"max_payload": 101},
     "MaxConcurrentTransforms must be from 0 to 100; got -1": {"max_concurrent_transforms": -1},
-    "InvocationsTimeoutInSeconds must be from 1 to 3600; got 0": {"timeout_in_seconds": 0},
-    "InvocationsMaxRetries must be from 0 to 3; got 4": {"max_retries": 4},
+    "InvocationsTimeoutInSeconds must be from 1 to 3600; got 0": {"timeout": 0},
+    "InvocationsMaxRetries must be from 0 to 3; got 4": {"retries": 4},
     "MaxConcurrentTransforms times MaxPayloadInMB must be at most 100; got 20 times 6": {
-        "max_payload_in_mb": 6,
+        "max_payload": 6,
         "max_concurrent_transforms": 20,
     },
 }
@@ -49,7 +49,7 @@ def test_a_value_that_cannot_be_is_refused(message, given):
 
 def test_what_nobody_says_is_the_default():
     settings = resolved(Settings(), {})
-    assert (settings.batch_strategy, settings.max_payload_in_mb, settings.max_concurrent_transforms) == (
+    assert (settings.strategy, settings.max_payload, settings.max_concurrent_transforms) == (
         "MultiRecord",
         6,
         1,
@@ -58,7 +58,7 @@ def test_what_nobody_says_is_the_default():
 
 
 def test_no_limit_is_an_answer_of_its_own():
-    assert resolved(Settings(max_payload_in_mb=0), {"MaxPayloadInMB": 6}).max_payload_bytes is None
+    assert resolved(Settings(max_payload=0), {"MaxPayloadInMB": 6}).max_payload_bytes is None
 
 
 def test_what_a_container_offers_is_checked_too():

@@ -62,8 +62,8 @@ def same(body: bytes) -> bytes:
 
 
 LINE = {"split_type": "Line"}
-SINGLE = {"split_type": "Line", "batch_strategy": "SingleRecord"}
-SMALL = {"max_payload_in_mb": 1}
+SINGLE = {"split_type": "Line", "strategy": "SingleRecord"}
+SMALL = {"max_payload": 1}
 JOINED = {"assemble_with": "Line"}
 RIO = recordio((0, b"abcd")), recordio((0, b"ef")), recordio((1, b"gggg"), (2, b"hhhh"), (3, b"i"))
 TF = tfrecord(b"abcd"), tfrecord(b"")
@@ -72,14 +72,14 @@ SPLITTING = {
     # SplitType None: one request for the file
     "a file without a split is one request": (b"a\nb\n", {}, [b"a\nb\n"]),
     "a file as large as the payload is sent": (b"x" * 16, SMALL, [b"x" * 16]),
-    "0 is no limit": (b"x" * 40, {"max_payload_in_mb": 0}, [b"x" * 40]),
-    "0 is no limit for lines either": (b"x\n" * 40, LINE | {"max_payload_in_mb": 0}, [b"x\n" * 40]),
+    "0 is no limit": (b"x" * 40, {"max_payload": 0}, [b"x" * 40]),
+    "0 is no limit for lines either": (b"x\n" * 40, LINE | {"max_payload": 0}, [b"x\n" * 40]),
     "0 is no limit for single lines": (
         b"x" * 40 + b"\ny",
-        SINGLE | {"max_payload_in_mb": 0},
+        SINGLE | {"max_payload": 0},
         [b"x" * 40 + b"\n", b"y"],
     ),
-    "a strategy without a split changes nothing": (b"a\nb\n", {"batch_strategy": "SingleRecord"}, [b"a\nb\n"]),
+    "a strategy without a split changes nothing": (b"a\nb\n", {"strategy": "SingleRecord"}, [b"a\nb\n"]),
     "gzip is opened first": (gzip.compress(b"a\nb\n"), {"compression_type": "Gzip"}, [b"a\nb\n"]),
     # UNCONFIRMED: an empty file has no record, so nothing is sent and its output is empty
     "an empty file is not sent": (b"", {}, []),
@@ -111,24 +111,24 @@ SPLITTING = {
     "a last line without its newline is one too": (b"a\nb", SINGLE, [b"a\n", b"b"]),
     "carriage returns stay": (b"a\r\nb\r\n", SINGLE, [b"a\r\n", b"b\r\n"]),
     "the newline can be stripped": (b"a\r\nb\nc", SINGLE | {"keep_newline": False}, [b"a", b"b", b"c"]),
-    "the strategy in upper case": (b"a\nb\n", LINE | {"batch_strategy": "SINGLE_RECORD"}, [b"a\n", b"b\n"]),
-    "both strategies in upper case": (b"a\nb\n", LINE | {"batch_strategy": "MULTI_RECORD"}, [b"a\nb\n"]),
+    "the strategy in upper case": (b"a\nb\n", LINE | {"strategy": "SINGLE_RECORD"}, [b"a\n", b"b\n"]),
+    "both strategies in upper case": (b"a\nb\n", LINE | {"strategy": "MULTI_RECORD"}, [b"a\nb\n"]),
     # RecordIO: MultiRecord keeps the frames, SingleRecord strips them and puts parts together
     "RecordIO mini-batches keep their frames": (b"".join(RIO), {"split_type": "RecordIO"}, [b"".join(RIO)]),
     "RecordIO is cut between records": (RIO[0] + RIO[1], {"split_type": "RecordIO"} | SMALL, [RIO[0], RIO[1]]),
     "single RecordIO records are bare": (
         b"".join(RIO),
-        {"split_type": "RecordIO", "batch_strategy": "SingleRecord"},
+        {"split_type": "RecordIO", "strategy": "SingleRecord"},
         [b"abcd", b"ef", b"gggg" + MAGIC + b"hhhh" + MAGIC + b"i"],
     ),
     "an empty RecordIO record is a request": (
         recordio((0, b""), (0, b"a")),
-        {"split_type": "RecordIO", "batch_strategy": "SingleRecord"},
+        {"split_type": "RecordIO", "strategy": "SingleRecord"},
         [b"", b"a"],
     ),
     "the frame does not count for a single record": (
         recordio((0, b"x" * 16)),
-        {"split_type": "RecordIO", "batch_strategy": "SingleRecord"} | SMALL,
+        {"split_type": "RecordIO", "strategy": "SingleRecord"} | SMALL,
         [b"x" * 16],
     ),
     # TFRecord: likewise
@@ -136,7 +136,7 @@ SPLITTING = {
     "TFRecord is cut between records": (TF[1] * 2, {"split_type": "TFRecord"} | SMALL, [TF[1], TF[1]]),
     "single TFRecords are bare": (
         b"".join(TF),
-        {"split_type": "TFRecord", "batch_strategy": "SingleRecord"},
+        {"split_type": "TFRecord", "strategy": "SingleRecord"},
         [b"abcd", b""],
     ),
 }
@@ -302,7 +302,7 @@ FILTERING = {
     "a row and its answer": (b"7,10\n8,2\n", CSV | JOIN, length, b"7,10,4\n8,2,3\n"),
     "a row with carriage return and its answer": (b"7,10\r\n8,2\r\n", CSV | JOIN, length, b"7,10,4\n8,2,3\n"),
     "the unfiltered row is joined": (b"7,10\n", CSV | JOIN | {"input_filter": "$[1:]"}, length, b"7,10,2\n"),
-    "single rows": (b"7,10\n8,2\n", CSV | JOIN | {"batch_strategy": "SingleRecord"}, length, b"7,10,4\n8,2,3\n"),
+    "single rows": (b"7,10\n8,2\n", CSV | JOIN | {"strategy": "SingleRecord"}, length, b"7,10,4\n8,2,3\n"),
     "quotes are joined as they are": (b'"a,b",1\n', CSV | JOIN, length, b'"a,b",1,7\n'),
     "an empty file is joined to nothing": (b"", CSV | JOIN, length, b""),
     # OutputFilter selects from the joined row, or from the answer alone
@@ -356,7 +356,7 @@ UNJOINABLE = {
     ),
     "a name that is not there": (
         b'{"a":1}\n{"b":1}\n',
-        JSONL | {"input_filter": "$.a", "batch_strategy": "SingleRecord"},
+        JSONL | {"input_filter": "$.a", "strategy": "SingleRecord"},
         same,
         "record 2: the path $.a finds nothing in the record: there is no 'a'",
     ),
@@ -404,9 +404,9 @@ CONTENTS = [b"", b"\n", b"a", b"a\n", b"a\nbb\nccc", b"a\nbb\nccc\n", b"\n\na\n\
 def test_what_is_sent_is_what_stood_in_the_file(tmp_path, content, split, strategy, compression, megabytes):
     given = {
         "split_type": split,
-        "batch_strategy": strategy,
+        "strategy": strategy,
         "compression_type": compression,
-        "max_payload_in_mb": megabytes,
+        "max_payload": megabytes,
     }
     packed = gzip.compress(content) if compression == "Gzip" else content
     sent, output, failure = run(tmp_path, packed, given, same)

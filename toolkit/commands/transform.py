@@ -84,11 +84,10 @@ def _content_type(path: Path) -> str | None:
 
 
 def _settings(content_type: str | None, n_transforms: int | None, options: dict) -> Settings:
-    names = {"strategy": "batch_strategy", "max_payload": "max_payload_in_mb", "timeout": "timeout_in_seconds"}
-    names |= {"retries": "max_retries"}
-    options["keep_newline"] = not options.pop("strip_newline")
-    settings = {names.get(name, name): value for name, value in options.items()}
-    return Settings(content_type=content_type, max_concurrent_transforms=n_transforms, **settings)
+    keep_newline = not options.pop("strip_newline")
+    return Settings(
+        content_type=content_type, max_concurrent_transforms=n_transforms, keep_newline=keep_newline, **options
+    )
 
 
 def _run(job: TransformJob, model: list[Path], algorithm: str, url: str, n_workers: int) -> None:

@@ -39,7 +39,7 @@ class Container:
         if parts.scheme not in kinds or not parts.hostname:
             raise BadOption(f"the container's address must be such as http://127.0.0.1:8080; got {url!r}")
         self.base = parts.path.rstrip("/")
-        self.connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=settings.timeout_in_seconds)
+        self.connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=settings.timeout)
 
     def wait_until_ready(self, seconds: float = READY_SECONDS) -> None:
         """Returns when /ping answers 200. Raises ContainerFault where it does not in time."""
@@ -69,9 +69,9 @@ class Container:
         """The answer to one request. Raises RequestRefused, or ContainerFault when all tries have failed."""
         headers = {"Content-Type": content_type, "Accept": accept}
         headers = {name: value for name, value in headers.items() if value}
-        for tries_left in reversed(range(1 + self.settings.max_retries)):
+        for tries_left in reversed(range(1 + self.settings.retries)):
             try:
-                status, answer = self._request("POST", "/invocations", body, headers, self.settings.timeout_in_seconds)
+                status, answer = self._request("POST", "/invocations", body, headers, self.settings.timeout)
                 if 200 <= status < 300:
                     return answer
                 if 400 <= status < 500:
@@ -83,7 +83,7 @@ class Container:
                 break
             if tries_left:
                 time.sleep(PAUSE_SECONDS)
-        raise ContainerFault(f"{fault} (after {1 + self.settings.max_retries} tries)")
+        raise ContainerFault(f"{fault} (after {1 + self.settings.retries} tries)")
 
     def close(self) -> None:
         """Ends the connection for good; a request under way in another thread fails and is not tried again."""

@@ -38,12 +38,12 @@ def explain(file: InputFile, settings: Settings, ask: Ask) -> Iterator[str]:
 def _how_split(settings: Settings) -> str:
     if settings.split_type == "None":
         return "SplitType None: the whole file is one record and one request"
-    limit = f"at most {settings.max_payload_in_mb} MB" if settings.max_payload_in_mb else "no limit"
-    batched = "as many records as fit" if settings.batch_strategy == "MultiRecord" else "one record"
-    framed = settings.split_type != "Line" and settings.batch_strategy == "SingleRecord"
+    limit = f"at most {settings.max_payload} MB" if settings.max_payload else "no limit"
+    batched = "as many records as fit" if settings.strategy == "MultiRecord" else "one record"
+    framed = settings.split_type != "Line" and settings.strategy == "SingleRecord"
     return (
-        f"SplitType {settings.split_type}, BatchStrategy {settings.batch_strategy}, MaxPayloadInMB "
-        f"{settings.max_payload_in_mb}: {batched} to a request ({limit}){', without its frame' if framed else ''}"
+        f"SplitType {settings.split_type}, BatchStrategy {settings.strategy}, MaxPayloadInMB "
+        f"{settings.max_payload}: {batched} to a request ({limit}){', without its frame' if framed else ''}"
     )
 
 

@@ -62,7 +62,7 @@ def blocks(path: Path, settings: Settings) -> Iterator[Block]:
     Raises PayloadTooLarge for a record over the limit, BadPayload for bytes that are not of the SplitType.
     """
     limit = settings.max_payload_bytes
-    whole = settings.split_type == "None" or (limit is None and settings.batch_strategy == "MultiRecord")
+    whole = settings.split_type == "None" or (limit is None and settings.strategy == "MultiRecord")
     with path.open("rb") as raw, opened(raw, settings) as file:
         try:
             yield from _whole(path, file, limit, raw) if whole else _cut(path, file, settings, raw)
@@ -101,9 +101,7 @@ class Cutter:
         self.framing = framing
         self.limit = _framed_limit(settings)
         self.size = (
-            self.limit
-            if settings.batch_strategy == "MultiRecord"
-            else min(SINGLE_RECORDS, self.limit or SINGLE_RECORDS)
+            self.limit if settings.strategy == "MultiRecord" else min(SINGLE_RECORDS, self.limit or SINGLE_RECORDS)
         )
         self.buffer = bytearray(self.size + 1)  # one byte more tells whether the file goes on
         self.filled = 0
@@ -143,7 +141,7 @@ class Cutter:
 
 def _framed_limit(settings: Settings) -> int | None:
     """The largest record in the file: of a request of its own the frame is taken off before it is sent."""
-    stripped = settings.batch_strategy == "SingleRecord" and settings.max_payload_bytes is not None
+    stripped = settings.strategy == "SingleRecord" and settings.max_payload_bytes is not None
     return settings.max_payload_bytes + FRAME_ALLOWANCE if stripped else settings.max_payload_bytes
 
 
@@ -163,7 +161,7 @@ def requests(block: Block, settings: Settings, apart: bool = False) -> Iterator[
     data, how = read(block, settings), framing(settings)
     if how is None:
         yield Request(data, 1, [data])
-    elif settings.batch_strategy == "SingleRecord":
+    elif settings.strategy == "SingleRecord":
         for record in how.records(data, block.offset):
             yield Request(how.bare(record), 1, [record])
     else:

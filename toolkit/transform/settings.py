@@ -12,31 +12,31 @@ from typing import Any
 from toolkit.errors import BadOption
 
 MEBIBYTE = 1024 * 1024
-DEFAULTS = {"batch_strategy": "MultiRecord", "max_payload_in_mb": 6, "max_concurrent_transforms": 1}
+DEFAULTS = {"strategy": "MultiRecord", "max_payload": 6, "max_concurrent_transforms": 1}
 MOST_IN_FLIGHT_MB = 100  # MaxConcurrentTransforms times MaxPayloadInMB
 CHOICES = {
     "split_type": ("None", "Line", "RecordIO", "TFRecord"),
-    "batch_strategy": ("MultiRecord", "SingleRecord"),
+    "strategy": ("MultiRecord", "SingleRecord"),
     "compression_type": ("None", "Gzip"),
     "assemble_with": ("None", "Line"),
     "join_source": ("None", "Input"),
 }
 RANGES = {
-    "max_payload_in_mb": (0, 100),
+    "max_payload": (0, 100),
     "max_concurrent_transforms": (0, 100),
-    "timeout_in_seconds": (1, 3600),
-    "max_retries": (0, 3),
+    "timeout": (1, 3600),
+    "retries": (0, 3),
 }
 API_NAMES = {
     "split_type": "SplitType",
-    "batch_strategy": "BatchStrategy",
+    "strategy": "BatchStrategy",
     "compression_type": "CompressionType",
     "assemble_with": "AssembleWith",
     "join_source": "JoinSource",
-    "max_payload_in_mb": "MaxPayloadInMB",
+    "max_payload": "MaxPayloadInMB",
     "max_concurrent_transforms": "MaxConcurrentTransforms",
-    "timeout_in_seconds": "InvocationsTimeoutInSeconds",
-    "max_retries": "InvocationsMaxRetries",
+    "timeout": "InvocationsTimeoutInSeconds",
+    "retries": "InvocationsMaxRetries",
 }
 
 
@@ -52,16 +52,16 @@ class Settings:
     content_type: str | None = None
     accept: str | None = None
     split_type: str = "None"
-    batch_strategy: str | None = None
+    strategy: str | None = None
     compression_type: str = "None"
     assemble_with: str = "None"
     input_filter: str = "$"
     join_source: str = "None"
     output_filter: str = "$"
-    max_payload_in_mb: int | None = None
+    max_payload: int | None = None
     max_concurrent_transforms: int | None = None
-    timeout_in_seconds: int = 600
-    max_retries: int = 3
+    timeout: int = 600
+    retries: int = 3
     keep_newline: bool = True
     inclusive_slices: bool = False
     double_newlines: bool = False
@@ -76,15 +76,15 @@ class Settings:
         self._check_together()
 
     def _check_together(self) -> None:
-        in_flight = (self.max_concurrent_transforms or 1) * (self.max_payload_in_mb or 0)
+        in_flight = (self.max_concurrent_transforms or 1) * (self.max_payload or 0)
         if in_flight > MOST_IN_FLIGHT_MB:
             must = f"MaxConcurrentTransforms times MaxPayloadInMB must be at most {MOST_IN_FLIGHT_MB}"
-            raise BadOption(f"{must}; got {self.max_concurrent_transforms} times {self.max_payload_in_mb}")
+            raise BadOption(f"{must}; got {self.max_concurrent_transforms} times {self.max_payload}")
 
     @property
     def max_payload_bytes(self) -> int | None:
         """The largest request; None for no limit, which MaxPayloadInMB says by 0."""
-        megabytes = DEFAULTS["max_payload_in_mb"] if self.max_payload_in_mb is None else self.max_payload_in_mb
+        megabytes = DEFAULTS["max_payload"] if self.max_payload is None else self.max_payload
         return megabytes * MEBIBYTE or None
 
 
