@@ -183,7 +183,8 @@ class ServerSettings:
     default_accept: str = "application/json"
     batch: bool = False
     batch_strategy: str = "MULTI_RECORD"
-    max_concurrent_transforms: int | None = None
+    max_payload_in_mb: int = 6  # of a batch transform's request
+    max_concurrent_transforms: int | None = None  # None: one for each worker
     log_requests: bool = True
     log_pings: bool = False
     metrics: bool = False
@@ -207,6 +208,7 @@ def read_server_settings(
         default_accept=os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or "application/json",
         batch=batch,
         batch_strategy=_batch_strategy(),
+        max_payload_in_mb=_bound(6, "SAGEMAKER_MAX_PAYLOAD_IN_MB").value,
         max_concurrent_transforms=_bound(0, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS").value or None,
         log_requests=_flag("SERVER_LOG_REQUESTS", True),
         log_pings=_flag("SERVER_LOG_PINGS", False),

@@ -55,6 +55,14 @@ class Running:
         found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, check=True)
         return [int(pid) for pid in found.stdout.split()]
 
+    def wait_for_workers(self, n_workers, without=()):
+        """The workers, once there are so many new ones."""
+        end = time.monotonic() + SECONDS_TO_START
+        while len(set(self.workers()) - set(without)) < n_workers:
+            assert time.monotonic() < end, self.log()
+            time.sleep(0.02)
+        return self.workers()
+
     def log(self):
         return self.output.read_text()
 
@@ -83,9 +91,9 @@ def environment(**variables):
 
 
 @contextmanager
-def serving(folder, algorithm, model_dir, *options, before=(), **variables):
+def serving(folder, algorithm, model_dir, *options, before=(), port=None, **variables):
     """A server that is ready; it is ended by its process id if the test has not ended it."""
-    port = free_port()
+    port = port or free_port()
     output = folder / f"serve-{port}.log"
     with output.open("wb") as file:
         process = subprocess.Popen(

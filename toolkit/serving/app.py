@@ -19,7 +19,7 @@ import os
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from toolkit.environment import MIB, ServerSettings
+from toolkit.environment import ServerSettings
 from toolkit.errors import ToolkitError, UserError
 from toolkit.serving import openapi, replies, request_log
 from toolkit.serving.capacity import waiting_bytes
@@ -30,7 +30,6 @@ from toolkit.serving.request_log import Record
 
 CUSTOM_ATTRIBUTES = "HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES"  # as WSGI spells request headers
 INFERENCE_ID = "HTTP_X_AMZN_SAGEMAKER_INFERENCE_ID"
-DEFAULT_BATCH_MIB = 6  # SageMaker's own, where the job names no MaxPayloadInMB
 log = logging.getLogger("byoa.serving")
 
 
@@ -56,9 +55,9 @@ def create_app(inference: Inference, settings: ServerSettings, metrics: Metrics 
     @app.get("/execution-parameters")
     def execution_parameters():
         return {
-            "MaxConcurrentTransforms": settings.max_concurrent_transforms or settings.workers.value,
+            "MaxConcurrentTransforms": settings.max_concurrent_transforms,
             "BatchStrategy": settings.batch_strategy,
-            "MaxPayloadInMB": settings.payload.value // MIB if settings.batch else DEFAULT_BATCH_MIB,
+            "MaxPayloadInMB": settings.max_payload_in_mb,
         }
 
     @app.get("/openapi.json")

@@ -19,6 +19,7 @@ from toolkit.errors import ToolkitError
 from toolkit.serving import starting
 from toolkit.serving.capacity import Capacity
 
+MOST_IN_FLIGHT_MB = 100  # of batch transform: MaxConcurrentTransforms times MaxPayloadInMB
 LOG_FORMAT = "[%(asctime)s %(levelname)s] %(message)s"
 log = logging.getLogger("byoa.serving")
 
@@ -68,7 +69,10 @@ def with_workers(settings: ServerSettings) -> ServerSettings:
     """The settings with a number of workers: the one that they have, or as many as fit beside the loaded model."""
     capacity = Capacity(machine.n_cpus(), machine.memory_bytes(), machine.used_bytes())
     fitting = Limit(capacity.n_workers(settings.payload), "as fit; SAGEMAKER_MODEL_SERVER_WORKERS overrides")
-    settings = replace(settings, workers=settings.workers or fitting)
+    workers = settings.workers or fitting
+    most = min(workers.value, max(1, MOST_IN_FLIGHT_MB // max(1, settings.max_payload_in_mb)))
+    at_once = settings.max_concurrent_transforms or most
+    settings = replace(settings, workers=workers, max_concurrent_transforms=at_once)
     log.info("%s", capacity.explain(settings))
     return settings
 

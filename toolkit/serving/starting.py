@@ -28,7 +28,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = error.strerror.partition(" (")[0].lower()  # Python repeats the address in brackets
         raise BadOption(f"the server must be able to listen on {host}:{port}; {reason}") from error
 
 

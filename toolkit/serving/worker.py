@@ -20,7 +20,7 @@ from toolkit.serving.connection import Connection
 from toolkit.serving.limits import out_of_time
 
 MAX_CONNECTIONS = 500  # of one worker; more wait unaccepted
-YIELD_SECONDS = 0.002  # what a worker with more connections leaves the others to accept first
+YIELD_SECONDS = 0.02  # what a worker leaves those with fewer connections to accept a new one first
 WATCH_SECONDS = 0.25  # between two looks at the deadlines
 GRACE_SECONDS = 0.25  # after a request's deadline, for the thread to say so itself
 LAST_REQUEST_SECONDS = 1  # after SIGTERM, for a request that is on its way over an idle connection
@@ -54,8 +54,9 @@ class ThreadPerConnection(Worker):
 
     def accept(self, listener: socket.socket) -> None:
         """Takes a new connection, unless a less busy worker is quicker."""
-        if self.board.is_crowded(self.slot):
-            time.sleep(YIELD_SECONDS)
+        patience = time.monotonic() + YIELD_SECONDS
+        while self.board.is_crowded(self.slot) and time.monotonic() < patience:
+            time.sleep(0.001)
         try:
             sock, client = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
