@@ -1,13 +1,10 @@
 """What is asked of an engine and of AWS; real engines build and push in tests/test_containers.py."""
 
-import contextlib
 import os
 import platform
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import boto3
@@ -64,32 +61,11 @@ def no_aws(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-@pytest.fixture(scope="module")
-def aws():
-    """The address of moto's AWS on this machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = [Path(sys.executable).parent / "moto_server", "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):
-                break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
-
-
 @pytest.fixture
 def account(aws, no_aws, monkeypatch):
     """A user with credentials and a region."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    for name, value in aws.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +190,7 @@ def test_an_engine_that_does_not_run_is_told(engine, monkeypatch):
     assert str(caught.value) == told
 
 
+@pytest.mark.environments
 def test_the_registry_is_that_of_the_credentials(account):
     assert images.find_registry() == Registry("123456789012", "eu-central-1")
     assert images.find_registry("cn-north-1") == Registry("123456789012", "cn-north-1")
@@ -246,12 +223,14 @@ def test_a_missing_boto3_is_told(monkeypatch):
     assert str(caught.value) == "boto3 is not installed; pip install 'byoa[images]' brings it"
 
 
+@pytest.mark.environments
 def test_what_aws_refuses_is_told(account, engine):
     with pytest.raises(UserError) as caught:
         images.push("kmeans", Registry("123456789012", "eu-central-1"), "No Such Name", "1", engine)
     assert str(caught.value).startswith("AWS refuses CreateRepository: Invalid parameter at 'repositoryName'")
 
 
+@pytest.mark.environments
 def test_a_push_makes_the_repository_once_and_logs_in_by_standard_input(account, engine, asked, tmp_path):
     registry = images.find_registry()
     for _ in range(2):
@@ -267,6 +246,7 @@ def test_a_push_makes_the_repository_once_and_logs_in_by_standard_input(account,
     assert (tmp_path / "password").read_text() == "123456789012-auth-token"
 
 
+@pytest.mark.environments
 def test_a_login_that_is_refused_is_told(account, engine):
     program = Path(shutil.which(engine))
     program.write_text("#!/bin/sh\necho hint >&2\necho unauthorized >&2\nexit 1\n")
@@ -280,12 +260,14 @@ def byoa(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
     return subprocess.run(program, capture_output=True, text=True, env=os.environ | variables)
 
 
+@pytest.mark.environments
 def test_a_dry_run_prints_the_address_and_asks_no_engine_to_push(account, engine, asked):
     done = byoa("push", "kmeans", "--dry-run", "--region", "cn-north-1", "--tag", "3")
     assert done.stdout == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/kmeans:3\n"
     assert asked() == ["info"]
 
 
+@pytest.mark.environments
 def test_a_mirror_takes_the_place_of_the_registry(account, engine):
     done = byoa("push", "kmeans", "--platform", HERE, ECR_REGISTRY="127.0.0.1:5000")
     assert done.stdout.splitlines()[-1] == "127.0.0.1:5000/kmeans:latest"
