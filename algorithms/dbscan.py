@@ -6,6 +6,7 @@ own sample puts in a container.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,9 +16,11 @@ from toolkit import hyperparameters as declared
 from toolkit.algorithm import Algorithm, Channel, check_feature_dim
 
 TILE_ROWS = 1024  # rows compared with as many others at a time
-SLACK = 4e-6  # of squared lengths: more than float32 products can be wrong
-EXACT_NUMBERS = 1_000_000  # compared in float64 at a time
-MOST_PAIRS = 8_000_000  # pairs of neighbours kept in memory (64 MB); beyond them pairs are computed again
+TILE_ROWS = 1024  # rows compared with as many others at a time; the tile of distances stays in the cache
+PIECE_PAIRS = 1_000_000  # pairs of neighbours handed on at a time
+MOST_PAIRS = 16_000_000  # pairs kept in memory (128 MB); where there are more, they are computed twice
+EXACT_NUMBERS = 1_000_000  # features compared in float64 at a time
+COARSE = 100  # a squared distance below so many times its error is too rough to make `eps` of
 
 
 class DBSCAN(Algorithm):
@@ -63,146 +66,177 @@ class DBSCAN(Algorithm):
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> DBSCAN:
         """Learns from all rows at once."""
         check_feature_dim(self, X.shape[1])
-        eps = self.hyperparameters.eps or mean_distance(X, self.hyperparameters.minPts)
-        pairs = _Pairs(X, eps)
-        neighbours = np.ones(len(X), np.int64)
-        for i, j in pairs:
-            neighbours += np.bincount(i, minlength=len(X)) + np.bincount(j, minlength=len(X))
-        core = neighbours >= self.hyperparameters.minPts
-        self.labels_ = _in_order_of_appearance(_joined(pairs, core))
-        self.core_rows_ = X[core].astype(np.float32)
+        given = self.hyperparameters
+        eps = mean_distance(X, given.minPts) if given.eps is None else given.eps
+        pairs = Pairs(X, eps)
+        core = pairs.counts() + 1 >= given.minPts
+        self.labels_ = joined(pairs, core)
+        self.core_rows_ = X[core]
         self.core_labels_ = self.labels_[core]
-        self.eps_ = np.array([eps], np.float64)
+        self.eps_ = np.array([eps])
         return self
 
     def predict(self, X: np.ndarray) -> dict[str, np.ndarray]:
-        """`cluster` (n_rows,) int32: that of the nearest core row within `eps_`, or 0."""
-        found = [self._clusters(X[at : at + TILE_ROWS]) for at in range(0, len(X), TILE_ROWS)]
-        return {"cluster": np.concatenate(found) if found else np.zeros(0, np.int32)}
+        """`cluster` (n_rows,) int32: that of the nearest core row within `eps_`, the first of equally near; else 0."""
+        found = np.zeros(len(X), np.int32)
+        for at in range(0, len(X), TILE_ROWS):
+            found[at : at + TILE_ROWS] = self._clusters(X[at : at + TILE_ROWS])
+        return {"cluster": found}
 
     def _clusters(self, X: np.ndarray) -> np.ndarray:
-        distances = np.full(len(X), np.inf)
-        clusters = np.zeros(len(X), np.int32)
+        limit, origin = float(self.eps_[0]) ** 2, X[0]
+        found, nearest = np.zeros(len(X), np.int32), np.full(len(X), np.inf)
         for at in range(0, len(self.core_rows_), TILE_ROWS):
             tile = self.core_rows_[at : at + TILE_ROWS]
-            closest = squared_distances(X, tile).argmin(axis=1)
-            found = np.sqrt(_squares(X.astype(np.float64) - tile[closest]))
-            nearer = found < distances
-            distances[nearer] = found[nearer]
-            clusters[nearer] = self.core_labels_[at + closest[nearer]]
-        return np.where(distances <= self.eps_[0], clusters, 0).astype(np.int32)
+            squared, error = squared_distances(X - origin, tile - origin)
+            least = np.minimum(np.minimum(squared.min(axis=1), nearest), limit)
+            i, j = _places(squared <= (least + 2 * error)[:, None])
+            exact = exact_squares(X, tile, i, j)
+            order = np.lexsort((exact, i))[::-1]  # so that the nearest of each row is written last
+            order = order[(exact <= np.minimum(limit, nearest[i]))[order]]
+            nearest[i[order]], found[i[order]] = exact[order], self.core_labels_[at + j[order]]
+        return found
 
 
-class _Pairs:
-    """All pairs i < j of rows at most `eps` apart, in pieces; each iteration gives the same.
+class Pairs:
+    """All pairs of rows i < j at most `eps` apart, in pieces (2, n_pairs); each iteration gives the same.
 
-    They are computed anew for each iteration if there are too many to keep.
+    They are kept after the first time, or computed anew where they are too many to keep.
     """
 
     def __init__(self, X: np.ndarray, eps: float):
-        self.X = (X - X.mean(axis=0, dtype=np.float64)).astype(np.float64)
-        self.rows = self.X.astype(np.float32)
-        self.squares = _squares(self.rows).astype(np.float32)
-        self.eps = eps
-        self.kept: list[tuple[np.ndarray, np.ndarray]] | None = None
+        self.X = X
+        self.rows = X - X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+        self.limit = float(eps) ** 2
+        self.kept: list[np.ndarray] | None = None
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        if self.kept is not None:
-            yield from self.kept
-            return
-        kept, n_kept = [], 0
-        for pair in self._computed():
-            n_kept += len(pair[0])
-            if n_kept <= MOST_PAIRS:
-                kept.append(pair)
-            else:
-                kept.clear()
-            yield pair
-        if n_kept <= MOST_PAIRS:
-            self.kept = kept
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.kept) if self.kept is not None else self._computed()
 
-    def _computed(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def counts(self) -> np.ndarray:
+        """The number of pairs that each row is in."""
+        counts, kept, n_kept = np.zeros(len(self.X), np.int64), [], 0
+        for piece in self._computed():
+            counts += np.bincount(piece.ravel(), minlength=len(counts))
+            n_kept += piece.shape[1]
+            kept = [*kept, piece] if n_kept <= MOST_PAIRS else []
+        self.kept = kept if n_kept <= MOST_PAIRS else None
+        return counts
+
+    def _computed(self) -> Iterator[np.ndarray]:
+        held, n_held = [], 0
         for top in range(0, len(self.rows), TILE_ROWS):
             for left in range(top, len(self.rows), TILE_ROWS):
-                i, j = self._tile(top, left)
-                if top == left:
-                    i, j = i[i < j], j[i < j]
-                yield i.astype(np.int32) + np.int32(top), j.astype(np.int32) + np.int32(left)
+                held.append(self._tile(top, left))
+                n_held += held[-1].shape[1]
+                if n_held >= PIECE_PAIRS:
+                    yield np.concatenate(held, axis=1)
+                    held, n_held = [], 0
+        if held:
+            yield np.concatenate(held, axis=1)
 
-    def _tile(self, top: int, left: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs of a tile; float32 decides but where it might be wrong."""
-        one, other = slice(top, top + TILE_ROWS), slice(left, left + TILE_ROWS)
-        squared = self.rows[one] @ self.rows[other].T
-        squared *= -2
-        squared += self.squares[one, None]
-        squared += self.squares[other]
-        slack = SLACK * (self.squares[one].max() + self.squares[other].max() + self.eps**2)
-        near = squared <= self.eps**2 + slack
-        i, j = np.nonzero(near)
-        doubtful = squared[i, j] > self.eps**2 - slack
-        sure = ~doubtful
-        sure[doubtful] = self._exactly_near(i[doubtful] + top, j[doubtful] + left)
-        return i[sure], j[sure]
-
-    def _exactly_near(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        step = max(1, EXACT_NUMBERS // self.X.shape[1])
-        pieces = [slice(at, at + step) for at in range(0, len(i), step)]
-        near = [_squares(self.X[i[piece]] - self.X[j[piece]]) <= self.eps**2 for piece in pieces]
-        return np.concatenate(near) if near else np.zeros(0, bool)
+    def _tile(self, top: int, left: int) -> np.ndarray:
+        """The pairs of a tile; where float32 could be wrong, by exact distances."""
+        squared, error = squared_distances(self.rows[top : top + TILE_ROWS], self.rows[left : left + TILE_ROWS])
+        i, j = _places(squared <= (self.limit + error)[:, None])
+        near = squared[i, j] <= self.limit - error[i]
+        i, j = i + top, j + left
+        near[~near] = exact_squares(self.X, self.X, i[~near], j[~near]) <= self.limit
+        near &= i < j
+        return np.stack([i[near], j[near]]).astype(np.int32)
 
 
-def mean_distance(X: np.ndarray, nth: int) -> float:
-    """The mean distance of a row to its nth nearest other row, or to the farthest where there are fewer."""
-    nth = min(nth, len(X) - 1)
-    if nth < 1:
-        return 1.0
-    total = 0.0
-    for at in range(0, len(X), 256):
-        tile = X[at : at + 256]
-        squared = squared_distances(tile, X)
-        squared[np.arange(len(tile)), at + np.arange(len(tile))] = -1  # the row itself is not among the others
-        total += np.sqrt(np.maximum(np.partition(squared, nth, axis=1)[:, nth], 0)).sum()
-    return float(total / len(X))
+def joined(pairs: Pairs, core: np.ndarray) -> np.ndarray:
+    """The cluster of each row (n_rows,) int32, in the order of their first rows from 1; 0 is noise."""
+    clusters = np.zeros(len(core), np.int32)
+    clusters[core] = _numbered(_components(pairs, core)[core])
+    border = np.full(len(core), len(core) + 1)
+    for piece in pairs:
+        for one, other in (piece, piece[::-1]):
+            edge = core[one] & ~core[other]
+            np.minimum.at(border, other[edge], clusters[one[edge]])
+    reached = border <= len(core)
+    clusters[reached] = border[reached]
+    clusters[clusters > 0] = _numbered(clusters[clusters > 0])
+    return clusters
 
 
-def squared_distances(X: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(n_rows, n_others) float64."""
-    origin = others.mean(axis=0, dtype=np.float64)
-    X, others = X - origin, others - origin
-    return _squares(X)[:, None] + _squares(others) - 2 * (X @ others.T)
-
-
-def _joined(pairs: _Pairs, core: np.ndarray) -> np.ndarray:
-    """The cluster of each row: 1 and more in the order of their first core rows, 0 for noise."""
+def _components(pairs: Pairs, core: np.ndarray) -> np.ndarray:
+    """A number for each row that all core rows of a cluster share."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     parts = np.arange(len(core))
     for i, j in pairs:
         both = core[i] & core[j]
-        edges = coo_array((np.ones(both.sum(), bool), (parts[i[both]], parts[j[both]])), shape=(len(core),) * 2)
-        parts = connected_components(edges, directed=False)[1][parts]
-    clusters = np.zeros(len(core), np.int64)
-    clusters[core] = _numbered(parts[core])
-    border = np.full(len(core), len(core) + 1)
-    for i, j in pairs:
-        for one, other in ((i, j), (j, i)):
-            edge = core[one] & ~core[other]
-            np.minimum.at(border, other[edge], clusters[one[edge]])
-    return np.where(core, clusters, np.where(border <= len(core), border, 0))
-
-
-def _in_order_of_appearance(clusters: np.ndarray) -> np.ndarray:
-    labels = np.zeros(len(clusters), np.int32)
-    labels[clusters > 0] = _numbered(clusters[clusters > 0])
-    return labels
+        ends = parts[i[both]], parts[j[both]]
+        graph = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(len(core), len(core)))
+        parts = connected_components(graph, directed=False)[1][parts]
+    return parts
 
 
 def _numbered(values: np.ndarray) -> np.ndarray:
-    """The values as numbers from 1 in the order in which they first appear."""
+    """The values as numbers from 1, in the order in which they first appear."""
     _, first, places = np.unique(values, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[places] + 1
+    return first.argsort().argsort()[places] + 1
 
 
-def _squares(rows: np.ndarray) -> np.ndarray:
-    return np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+def mean_distance(X: np.ndarray, nth: int) -> float:
+    """The mean distance of a row to its nth nearest other row, or to the farthest where there are fewer."""
+    nth = min(nth, len(X) - 1)
+    rows = X - X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+    squared, error = _nth_squares(rows, rows, nth)
+    coarse = squared < COARSE * error
+    if coarse.any():
+        squared[coarse] = _nth_squares(rows[coarse].astype(np.float64), rows.astype(np.float64), nth)[0]
+    return float(np.sqrt(np.maximum(squared, 0)).mean())
+
+
+def _nth_squares(rows: np.ndarray, others: np.ndarray, nth: int) -> tuple[np.ndarray, np.ndarray]:
+    """The squared distance of each row to the nth nearest of the others, counted from 0, and how wrong it can be."""
+    found, errors = np.empty(len(rows)), np.empty(len(rows))
+    for top in range(0, len(rows), TILE_ROWS):
+        tile = slice(top, top + TILE_ROWS)
+        least = np.full((len(rows[tile]), nth + 1), np.inf)
+        for left in range(0, len(others), TILE_ROWS):
+            squared, errors[tile] = squared_distances(rows[tile], others[left : left + TILE_ROWS])
+            least = np.sort(np.hstack([least, _smallest(squared, nth + 1)]))[:, : nth + 1]
+        found[tile] = least[:, nth]
+    return found, errors
+
+
+def _smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """The smallest of each row, at most `count` of them; writes over the values."""
+    each, smallest = np.arange(len(values)), []
+    for _ in range(min(count, values.shape[1])):
+        places = values.argmin(axis=1)
+        smallest.append(values[each, places])
+        values[each, places] = np.inf
+    return np.stack(smallest, axis=1)
+
+
+def squared_distances(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n_rows, n_others) squared distances, by a matrix product in the rows' precision; for each row how wrong they
+    can be: such products lose the small distances of rows that are far from zero.
+    """
+    lengths, other_lengths = np.einsum("ij,ij->i", rows, rows), np.einsum("ij,ij->i", others, others)
+    squared = rows @ others.T
+    squared *= -2
+    squared += lengths[:, None]
+    squared += other_lengths
+    rounding = 8 * np.finfo(rows.dtype).eps * math.sqrt(rows.shape[1])
+    return squared, rounding * (lengths + other_lengths.max()).astype(np.float64)
+
+
+def exact_squares(rows: np.ndarray, others: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """The squared distances of rows i to the others j, in float64."""
+    exact, step = np.empty(len(i)), max(1, EXACT_NUMBERS // rows.shape[1])
+    for at in range(0, len(i), step):
+        apart = rows[i[at : at + step]].astype(np.float64) - others[j[at : at + step]]
+        exact[at : at + step] = np.einsum("ij,ij->i", apart, apart)
+    return exact
+
+
+def _places(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of what is true in a matrix; ten times as fast as numpy's nonzero in two dimensions."""
+    return np.divmod(np.flatnonzero(found), found.shape[1])

@@ -22,6 +22,7 @@ from toolkit.rounds import Key, Plan, Round, Totals, add
 BLOCK_ROWS = 1024  # rows compared with all centres at a time; a block stays in the processor's cache
 MOST_CENTRES = 1000  # that `extra_center_factor` auto makes
 FAR = 100  # squared distance from zero against squared spread
+UNSURE = 1e-5  # of squared lengths: closeness that differs by less may be rounding
 FINALISTS = 5  # trials that go on over the sample
 TRIALS = 10  # of `local_lloyd_num_trials` auto
 
@@ -113,7 +114,8 @@ class KMeans(Algorithm):
         A row's answer is the same in whatever batch it comes.
         """
         labels = nearest(X, self.centroids_)
-        distances = np.sqrt(_squares(X - self.centroids_[labels]))
+        apart = self.centroids_[labels]
+        distances = np.sqrt(_squares(np.subtract(X, apart, out=apart)))
         return {
             "closest_cluster": labels.astype(np.float32),
             "distance_to_cluster": distances.astype(np.float32),
@@ -214,7 +216,7 @@ def tally(points: np.ndarray, centres: np.ndarray, weights: np.ndarray | None = 
 
     The nearest centre c of a row x has the largest c.x - c.c / 2, half of what c.c - 2 c.x + x.x leaves out.
     """
-    half = (_squares(centres) / 2).astype(np.float32)
+    half = _squares(centres) / 2
     totals = {"weights": np.zeros(len(centres)), "sums": np.zeros(centres.shape), "loss": np.zeros(1)}
     for at in range(0, len(points), BLOCK_ROWS):
         block = points[at : at + BLOCK_ROWS]
@@ -223,7 +225,7 @@ def tally(points: np.ndarray, centres: np.ndarray, weights: np.ndarray | None = 
         closeness -= half
         belongs = np.zeros(closeness.shape, np.float32)
         belongs[np.arange(len(block)), closeness.argmax(axis=1)] = heavy
-        squared = np.einsum("ij,ij->i", block, block) - 2 * closeness.max(axis=1)
+        squared = _squares(block) - 2 * closeness.max(axis=1)
         totals["weights"] += belongs.sum(axis=0)
         totals["sums"] += belongs.T @ block
         totals["loss"] += (heavy * squared).sum(dtype=np.float64)
@@ -251,15 +253,16 @@ def start(points: np.ndarray, weights: np.ndarray, k: int, method: str, random: 
 
 
 def nearest(X: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """The index of the centroid nearest to each row; where several are almost equally near, compared exactly."""
-    origin = centroids.mean(axis=0)
-    rows, centres = X - origin, centroids - origin
-    closeness = rows @ centres.T - (_squares(centres) / 2).astype(np.float32)
+    """The index of the centroid nearest to each row; where float32 cannot tell, by exact distances."""
+    origin = _origin(centroids)
+    rows, centres = (X - origin, centroids - origin) if origin.any() else (X, centroids)
+    lengths = _squares(centres)
+    closeness = rows @ centres.T
+    closeness -= lengths / 2
     labels = closeness.argmax(axis=1)
-    slack = 1e-5 * (_squares(rows) + _squares(centres).max())
-    close = closeness >= (closeness.max(axis=1) - slack)[:, None]
-    for i in np.flatnonzero(close.sum(axis=1) > 1):
-        labels[i] = _squares(X[i].astype(np.float64) - centroids).argmin()
+    enough = closeness.max(axis=1) - UNSURE * (_squares(rows) + lengths.max())
+    for i in np.flatnonzero((closeness >= enough[:, None]).sum(axis=1) > 1):
+        labels[i] = _squares(X[i] - centroids.astype(np.float64)).argmin()
     return labels
 
 
@@ -277,8 +280,8 @@ def _moved(centres: np.ndarray, totals: Totals) -> np.ndarray:
 
 
 def _squares(rows: np.ndarray) -> np.ndarray:
-    """The squared length of each row, in float64."""
-    return np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    """The squared length of each row."""
+    return np.einsum("ij,ij->i", rows, rows)
 
 
 def _drawn_by(weights: np.ndarray, random: np.random.Generator) -> int:
