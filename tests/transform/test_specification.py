@@ -203,17 +203,17 @@ FAILING = {
     "RecordIO that is none": (
         RIO[0] + b"12345678",
         {"split_type": "RecordIO"},
-        "a RecordIO record must begin with 0xced7230a; at byte 12 stands 0x34333231",
+        "RecordIO record 2 must begin with the magic number 0xced7230a; got 0x34333231 (records counted from byte 0)",
     ),
     "RecordIO that begins in its middle": (
         RIO[0] + recordio((2, b"abcd")),
         {"split_type": "RecordIO"},
-        "a RecordIO record must be whole or begin with its first part; at byte 12 stands part flag 2",
+        "RecordIO record 2 must begin with its first part; got part flag 2 (records counted from byte 0)",
     ),
     "RecordIO that does not go on": (
         recordio((1, b"abcd"), (0, b"efgh")),
         {"split_type": "RecordIO"},
-        "a RecordIO record must go on with its next part; at byte 12 stands part flag 0",
+        "RecordIO record 1 must go on with a middle or last part; got part flag 0 (records counted from byte 0)",
     ),
     "RecordIO that is cut off": (
         RIO[0] + RIO[1][:-1],

@@ -3,23 +3,19 @@
 A framing finds where records end in a stretch of a file, takes a stretch of whole records apart, and takes the frame
 off a record that becomes a request of its own. Offsets in messages count from the beginning of the file.
 
-Sources: the Developer Guide's "Batch Transform" (what is stripped when), dmlc-core's recordio.h, TensorFlow's
-"TFRecord and tf.train.Example".
+Sources: the Developer Guide's "Batch Transform" (what is stripped when), TensorFlow's "TFRecord and
+tf.train.Example".
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from toolkit.errors import BadPayload
-
-MAGIC = 0xCED7230A
-_MAGIC_BYTES = struct.pack("<I", MAGIC)
-_RECORDIO_HEADER = struct.Struct("<II")
-_TFRECORD_HEADER = struct.Struct("<QI")
-WHOLE, FIRST, MIDDLE, LAST = range(4)  # the top bits of a RecordIO header: which part of a record follows
 
 
 class Framing(Protocol):
@@ -56,9 +52,9 @@ class Line:
 
     def count(self, block: bytes, offset: int) -> int:
         """The number of lines that are not empty."""
-        if b"\n\n" in block or b"\n\r\n" in block or block.startswith((b"\n", b"\r\n")):
+        if b"\r" in block:
             return len(self.records(block, offset))
-        return block.count(b"\n") + (not block.endswith(b"\n")) if block else 0
+        return _n_lines(block) if block else 0
 
     def bare(self, record: bytes) -> bytes:
         """The line, with or without its newline as was asked for."""
@@ -68,96 +64,75 @@ class Line:
 _EMPTY = (b"", b"\r")
 
 
-class _Framed:
-    """Records with a header that says their length."""
+def _n_lines(block: bytes) -> int:
+    """The number of newlines that do not follow another, and of what is behind the last."""
+    import numpy as np
 
-    def end(self, data: bytes | bytearray, at: int, stop: int, offset: int) -> int | None:
-        """Where the record beginning at `at` ends; None where that lies behind `stop`."""
-        raise NotImplementedError
+    newlines = np.frombuffer(block, np.uint8) == ord("\n")
+    n_lines = np.count_nonzero(newlines) + (not newlines[-1]) - newlines[0]
+    newlines[:-1] &= newlines[1:]
+    return int(n_lines - np.count_nonzero(newlines[:-1]))
+
+
+class RecordIO:
+    """Records as toolkit/formats/framing.py describes them; one that is cut into parts is one record."""
 
     def last_end(self, data: bytearray, stop: int, final: bool, offset: int) -> int:
         """The end of the last record that lies before `stop` as a whole."""
-        last = 0
-        while last < stop and (end := self.end(data, last, stop, offset)) is not None:
-            last = end
-        return last
+        from toolkit.formats import framing  # which imports numpy
 
-    def ends(self, block: bytes, offset: int) -> Iterator[int]:
-        """Where each record of a block of whole records ends."""
-        at = 0
-        while at < len(block):
-            at = self.end(block, at, len(block), offset)
-            yield at
+        with memoryview(data)[:stop] as view, _counted_from(offset):
+            return framing.whole(view)
 
     def records(self, block: bytes, offset: int) -> list[bytes]:
-        """The records with their frames."""
-        ends = list(self.ends(block, offset))
+        """The records with their frames and all their parts."""
+        ends = self._ends(block, offset)
         return [block[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
     def count(self, block: bytes, offset: int) -> int:
         """The number of records."""
-        return sum(1 for _ in self.ends(block, offset))
-
-
-class RecordIO(_Framed):
-    """A magic number, the length in 29 bits below 3 bits of which part it is, the part, zeros up to a multiple of 4.
-
-    A writer cuts a record where the magic number stands in it at a multiple of 4; the reader puts the number back.
-    """
-
-    def end(self, data: bytes | bytearray, at: int, stop: int, offset: int) -> int | None:
-        """The end of a record with all its parts and padding."""
-        begun = at
-        while at + _RECORDIO_HEADER.size <= stop:
-            magic, word = _RECORDIO_HEADER.unpack_from(data, at)
-            part = word >> 29
-            if magic != MAGIC or (part in (WHOLE, FIRST)) != (at == begun):
-                raise BadPayload(_not_recordio(offset + at, magic, part, at == begun))
-            at += _RECORDIO_HEADER.size + _padded(word & 0x1FFFFFFF)
-            if part in (WHOLE, LAST):
-                return at if at <= stop else None
-        return None
+        return len(self._ends(block, offset))
 
     def bare(self, record: bytes) -> bytes:
         """The parts put together."""
-        parts, at = [], 0
-        while at < len(record):
-            length = _RECORDIO_HEADER.unpack_from(record, at)[1] & 0x1FFFFFFF
-            at += _RECORDIO_HEADER.size
-            parts.append(record[at : at + length])
-            at += _padded(length)
-        return _MAGIC_BYTES.join(parts)
+        from toolkit.formats import framing
+
+        return framing.payloads(record)[0]
+
+    def _ends(self, block: bytes, offset: int) -> list[int]:
+        from toolkit.formats import framing
+
+        with _counted_from(offset):
+            return [end for end, _ in framing.records(block)]
 
 
-def _padded(length: int) -> int:
-    return length + 3 & ~3
+@contextmanager
+def _counted_from(offset: int) -> Iterator[None]:
+    """Says from where the number of a record in a message is counted."""
+    try:
+        yield
+    except BadPayload as error:
+        raise BadPayload(f"{error} (records counted from byte {offset})") from error
 
 
-def _not_recordio(place: int, magic: int, part: int, first: bool) -> str:
-    if magic != MAGIC:
-        return f"a RecordIO record must begin with {MAGIC:#x}; at byte {place} stands {magic:#x}"
-    wanted = "be whole or begin with its first part" if first else "go on with its next part"
-    return f"a RecordIO record must {wanted}; at byte {place} stands part flag {part}"
-
-
-class TFRecord(_Framed):
+class TFRecord:
     """The length in 8 bytes, its checksum, the record, its checksum."""
 
-    def end(self, data: bytes | bytearray, at: int, stop: int, offset: int) -> int | None:
-        """The end of a record with its second checksum."""
-        if at + _TFRECORD_HEADER.size > stop:
-            return None
-        length, checksum = _TFRECORD_HEADER.unpack_from(data, at)
-        _check(bytes(data[at : at + 8]), checksum, "length", offset + at)
-        end = at + _TFRECORD_HEADER.size + length + 4
-        return end if end <= stop else None
+    def last_end(self, data: bytearray, stop: int, final: bool, offset: int) -> int:
+        """The end of the last record that lies before `stop` as a whole."""
+        last = 0
+        while (end := _end(data, last, stop, offset)) <= stop:
+            last = end
+        return last
 
     def records(self, block: bytes, offset: int) -> list[bytes]:
         """The records with their frames, their checksums verified."""
-        found, at = super().records(block, offset), offset
-        for record in found:
-            _check(memoryview(record)[12:-4], int.from_bytes(record[-4:], "little"), "data", at)
-            at += len(record)
+        found, at = [], 0
+        while at < len(block):
+            end = _end(block, at, len(block), offset)
+            _check(memoryview(block)[at + _HEADER.size : end - 4], block[end - 4 : end], "data", offset + at)
+            found.append(block[at:end])
+            at = end
         return found
 
     def count(self, block: bytes, offset: int) -> int:
@@ -166,14 +141,26 @@ class TFRecord(_Framed):
 
     def bare(self, record: bytes) -> bytes:
         """The record between its header and its checksum."""
-        return record[_TFRECORD_HEADER.size : -4]
+        return record[_HEADER.size : -4]
 
 
-def _check(data: bytes | memoryview, checksum: int, what: str, place: int) -> None:
+_HEADER = struct.Struct("<Q4s")
+
+
+def _end(data: bytes | bytearray, at: int, stop: int, offset: int) -> float:
+    """Where the record at `at` ends; infinitely far where its header is not there as a whole before `stop`."""
+    if at + _HEADER.size > stop:
+        return math.inf
+    length, checksum = _HEADER.unpack_from(data, at)
+    _check(bytes(data[at : at + 8]), checksum, "length", offset + at)
+    return at + _HEADER.size + length + 4
+
+
+def _check(data: bytes | memoryview, stored: bytes, what: str, place: int) -> None:
     from toolkit.transform.crc32c import masked  # which imports numpy
 
-    if masked(data) != checksum:
-        found = masked(data)
+    checksum, found = int.from_bytes(stored, "little"), masked(data)
+    if found != checksum:
         raise BadPayload(
             f"the {what} of the TFRecord at byte {place} has checksum {found:#x}; the file says {checksum:#x}"
         )
