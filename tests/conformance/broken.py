@@ -95,6 +95,19 @@ class Downloads(Trainer):
         super().train()
 
 
+class WritesToTheRoot(Trainer):
+    def train(self):
+        with open("/root-of-the-image", "w") as file:
+            file.write("scratch")
+        super().train()
+
+
+class ChangesOwners(Trainer):
+    def save(self, means):
+        super().save(means)
+        os.chown(self.opt_ml / "model" / "means.json", 1, 1)
+
+
 class IgnoresSigterm(Trainer):
     def stop(self, *_):
         """Goes on."""

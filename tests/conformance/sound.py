@@ -182,7 +182,7 @@ class Server:
             def handle_error(self, request, client_address):
                 """A client that hung up is that client's affair."""
 
-        return Listener(("127.0.0.1", port), self.handler)
+        return Listener((os.environ.get("HOST", "127.0.0.1"), port), self.handler)
 
     def stop(self, *_):
         threading.Thread(target=self.server.shutdown).start()

@@ -20,7 +20,7 @@ FIRST_BYTES = {
     b"\x80": "a pickle, which would run code where it is loaded; nothing here loads it",
     b"{": "JSON",
 }
-REPACK = "mkdir unpacked && tar -xzf {path} -C unpacked && tar -czf {path} -C unpacked/{folder} ."
+REPACK = "mkdir unpacked && tar -xzf {path} -C unpacked && tar -czf {path} -C {folder} ."
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def obstacle(folder: Path, algorithm: str) -> str | None:
 
 def repacked(path: Path, folder: str) -> str:
     """The shell command that takes a leading folder out of an archive."""
-    return REPACK.format(path=shlex.quote(str(path)), folder=shlex.quote(folder))
+    return REPACK.format(path=shlex.quote(str(path)), folder=shlex.quote(f"unpacked/{folder}"))
 
 
 def _printable(path: Path) -> str:

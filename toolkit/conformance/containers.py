@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from toolkit import container_engine
 from toolkit.conformance.processes import Running
 from toolkit.conformance.targets import PROGRAMS, Confined, Image
-from toolkit.errors import BadOption
 
-ENGINES = ("docker", "podman")
 # SELinux would hide the folders of /opt/ml that are mounted; elsewhere the option means nothing
 ALWAYS = ("--rm", "--security-opt", "label=disable")
 FLAGS = {
@@ -51,7 +48,7 @@ class ImageTarget:
 
     def __init__(self, name: str, engine: str | None = None, network: str = "bridge", trains: bool = True):
         self.name = name
-        self.engine = find_engine(engine)
+        self.engine = container_engine.find(engine)
         self.network = network
         self.programs = PROGRAMS if trains else ("serve",)
         self.image = read_image(self.engine, name)
@@ -83,26 +80,9 @@ class ImageTarget:
         return ["--network", self.network, *(["--publish", f"127.0.0.1:{port}:{port}"] if published else [])]
 
 
-def find_engine(given: str | None) -> str:
-    """The container engine that was named, else the first that this machine has and that works.
-
-    Raises BadOption where there is none.
-    """
-    found = [name for name in ([given] if given else ENGINES) if shutil.which(name)]
-    for name in found:
-        if subprocess.run([name, "info"], capture_output=True).returncode == 0:
-            return name
-    if found:
-        raise BadOption(f"{found[0]} must be able to run containers; '{found[0]} info' says why it cannot")
-    raise BadOption(f"an image needs {given or 'docker or podman'}, which is not installed; a --command can do without")
-
-
 def read_image(engine: str, name: str) -> Image:
     """What the engine tells of an image. Raises BadOption for one that is not on this machine."""
-    inspected = subprocess.run([engine, "image", "inspect", name], capture_output=True)
-    if inspected.returncode:
-        raise BadOption(f"image {name!r} is not on this machine; build it, or fetch it by '{engine} pull {name}'")
-    told = json.loads(inspected.stdout)[0]
+    told = container_engine.inspect(engine, name)
     config = told.get("Config") or {}
     return Image(
         operating_system=told["Os"],

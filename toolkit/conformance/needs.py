@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
-from toolkit import machine
+from toolkit import container_engine, images, machine
 from toolkit.algorithm import installed
-from toolkit.conformance import client, containers, targets
-from toolkit.errors import BadOption
+from toolkit.conformance import client, targets
+from toolkit.errors import BadOption, UserError
 
 DISTRIBUTION = "byoa"
 CORE = "every command"
@@ -114,13 +114,18 @@ def find_namespaces() -> str:
 def find_engine() -> str:
     """The container engine."""
     try:
-        engine = containers.find_engine(None)
+        engine = container_engine.find()
     except BadOption as error:
-        raise Missing(
-            f"a container engine: {error}; https://docs.docker.com/engine/install or your system's podman"
-        ) from error
-    version = subprocess.run([engine, "--version"], capture_output=True, text=True).stdout.strip()
-    return version or engine
+        raise Missing(f"{error}; https://docs.docker.com/engine/install, or your system's package podman") from error
+    return subprocess.run([engine, "--version"], capture_output=True, text=True).stdout.strip() or engine
+
+
+def find_registry() -> str:
+    """The account and region that images would be pushed to."""
+    try:
+        return f"ECR registry {images.find_registry().host}"
+    except UserError as error:
+        raise Missing(str(error)) from error
 
 
 NEEDS = (
@@ -132,6 +137,7 @@ NEEDS = (
     Need("serve", find_port),
     Need("check --command", find_namespaces),
     Need("build, push, check IMAGE", find_engine),
+    Need("push", find_registry),
 )
 
 

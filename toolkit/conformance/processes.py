@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 LOG_LINES = 12  # how much of a log a report shows
@@ -45,8 +46,8 @@ class Running:
         self.process.terminate()
 
     def left_behind(self) -> bool:
-        """Whether processes of the group outlive the program."""
-        return self.status is not None and _signal_group(self.process.pid, 0)
+        """Whether processes of the group still run."""
+        return _signal_group(self.process.pid, 0) and any(_running_in(self.process.pid))
 
     def end(self) -> None:
         """Kills whatever of the program still runs."""
@@ -68,6 +69,15 @@ def _signal_group(group: int, number: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def _running_in(group: int) -> Iterator[int]:
+    """The processes of a group, without those that have ended and wait for init to notice."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                yield int(stat.parent.name)
 
 
 def told(status: int | None) -> str:

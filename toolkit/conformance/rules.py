@@ -62,4 +62,5 @@ def _result(rule: Rule, trial: Trial) -> Result:
     except NotApplicable as why:
         return Result(rule, NOT_APPLICABLE, str(why))
     except Failed as failed:
+        trial.stop_server()  # which may be in any state now
         return Result(rule, FAIL, str(failed), trial.last_log)
