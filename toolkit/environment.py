@@ -168,6 +168,7 @@ class Limit:
 
     value: int
     source: str
+    is_set: bool = True  # by somebody; False for a default
 
 
 @dataclass(frozen=True)
@@ -177,9 +178,10 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8080
     workers: Limit | None = None  # None: as CPU and memory allow
-    payload: Limit = Limit(25 * MIB, "the default")  # bytes of a request's body; 0 is without limit
+    payload: Limit = Limit(25 * MIB, "the default", False)  # bytes of a request's body; 0 is without limit
     timeout: Limit = Limit(60, "the default")  # seconds for one request
-    queue: Limit = Limit(100, "the default")  # requests that may be in one worker at once
+    queue: Limit = Limit(100, "the default")  # requests that may wait in one worker
+    waiting: Limit = Limit(200 * MIB, "the default")  # bytes of their bodies together
     default_accept: str = "application/json"
     batch: bool = False
     batch_strategy: str = "MULTI_RECORD"
@@ -237,7 +239,7 @@ def _payload(default_mib: int) -> Limit:
     if _is_set("MAX_CONTENT_LENGTH") and not _is_set("SAGEMAKER_MAX_PAYLOAD_IN_MB"):
         return _bound(0, "MAX_CONTENT_LENGTH", at_least=1)
     mib = _bound(default_mib, "SAGEMAKER_MAX_PAYLOAD_IN_MB")
-    return Limit(mib.value * MIB, mib.source)
+    return Limit(mib.value * MIB, mib.source, mib.is_set)
 
 
 def _batch_strategy() -> str:
@@ -261,7 +263,7 @@ def _bound(default: int, *names: str, at_least: int = 0) -> Limit:
         if not text.isdecimal() or int(text) < at_least:
             raise BadOption(f"variable {name} must be a whole number of at least {at_least}; got {text!r}")
         return Limit(int(text), name)
-    return Limit(default, f"the default; {names[0]} changes it")
+    return Limit(default, f"the default; {names[0]} changes it", is_set=False)
 
 
 def _flag(name: str, default: bool) -> bool:

@@ -14,6 +14,7 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
+from toolkit import environment
 from toolkit.environment import Limit
 
 ROOT = Path("/")
@@ -28,7 +29,7 @@ MALLOC_OPTIONS = {  # glibc's numbers, from malloc.h
 
 def n_cpus(root: Path = ROOT) -> Limit:
     """How many processors this process may keep busy, at least one."""
-    allowed = Limit(len(os.sched_getaffinity(0)), "the processors that this process may run on")
+    allowed = Limit(environment.n_cpus(), "the processors that this process may run on")
     quotas = (_quota(folder) for folder in _folders("cpu", root))
     return min([allowed, *(quota for quota in quotas if quota)], key=lambda limit: limit.value)
 
@@ -41,8 +42,11 @@ def memory_bytes(root: Path = ROOT) -> Limit:
 
 
 def used_bytes() -> int:
-    """The most memory that this process has used so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The memory that this process uses now; where there is no /proc, the most that it has used."""
+    pages = _read(ROOT / "proc/self/statm").split()
+    if pages:
+        return int(pages[1]) * os.sysconf("SC_PAGE_SIZE")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def shared_memory() -> str | None:

@@ -36,9 +36,9 @@ def test_without_variables_a_server_is_private_and_has_the_default_limits():
     assert settings.host == "127.0.0.1"
     assert settings.port == 8080
     assert settings.workers is None
-    assert settings.payload == Limit(25 * MIB, "the default; SAGEMAKER_MAX_PAYLOAD_IN_MB changes it")
-    assert settings.timeout == Limit(60, "the default; SAGEMAKER_MODEL_SERVER_TIMEOUT changes it")
-    assert settings.queue == Limit(100, "the default; SAGEMAKER_MODEL_JOB_QUEUE_SIZE changes it")
+    assert settings.payload == Limit(25 * MIB, "the default; SAGEMAKER_MAX_PAYLOAD_IN_MB changes it", False)
+    assert settings.timeout == Limit(60, "the default; SAGEMAKER_MODEL_SERVER_TIMEOUT changes it", False)
+    assert settings.queue == Limit(100, "the default; SAGEMAKER_MODEL_JOB_QUEUE_SIZE changes it", False)
     assert not settings.metrics
     assert settings.log_requests
 
@@ -65,7 +65,7 @@ def test_without_variables_a_server_is_private_and_has_the_default_limits():
         (
             {"SAGEMAKER_BATCH": "True"},
             "payload",
-            Limit(100 * MIB, "the default; SAGEMAKER_MAX_PAYLOAD_IN_MB changes it"),
+            Limit(100 * MIB, "the default; SAGEMAKER_MAX_PAYLOAD_IN_MB changes it", False),
         ),
         ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "5"}, "timeout", Limit(5, "SAGEMAKER_MODEL_SERVER_TIMEOUT")),
         ({"MODEL_SERVER_TIMEOUT": " 5 "}, "timeout", Limit(5, "MODEL_SERVER_TIMEOUT")),

@@ -22,7 +22,6 @@ from werkzeug.exceptions import HTTPException
 from toolkit.environment import ServerSettings
 from toolkit.errors import ToolkitError, UserError
 from toolkit.serving import openapi, replies, request_log
-from toolkit.serving.capacity import waiting_bytes
 from toolkit.serving.inference import Inference
 from toolkit.serving.limits import Room, Turns, deadline, read_body
 from toolkit.serving.metrics import Metrics
@@ -36,7 +35,7 @@ log = logging.getLogger("byoa.serving")
 def create_app(inference: Inference, settings: ServerSettings, metrics: Metrics | None = None) -> Flask:
     """The application that answers for one model; it counts its requests where it is given `metrics`."""
     app = Flask("byoa", static_folder=None)
-    room = Room(waiting_bytes(settings.payload))
+    room = Room(settings.waiting)
     turns = Turns(settings.queue, settings.timeout)
 
     @app.get("/ping")

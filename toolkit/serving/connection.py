@@ -19,11 +19,11 @@ from gunicorn.http.unreader import SocketUnreader
 from toolkit.environment import Limit
 from toolkit.errors import BadPayload, SlowClient
 from toolkit.serving import replies
-from toolkit.serving.limits import DEADLINE
+from toolkit.serving.limits import DEADLINE, PIECE_BYTES
 
 KEEP_ALIVE_SECONDS = 75  # between requests; longer than the minute that load balancers keep connections
 LAST_WORD_SECONDS = 1  # for an error that the main thread sends
-LINGER_SECONDS = 2  # after the last answer, for a client that is still sending
+LINGER_SECONDS = 5  # after the last answer, for a client that is still sending
 ANSWERED_EARLY = (408, 413, 503)  # with these the rest of the body stays unread, so the connection ends
 log = logging.getLogger("byoa.serving")
 
@@ -105,7 +105,7 @@ class Connection:
         with contextlib.suppress(OSError):  # the client may be gone, or silent for too long
             while (left := end - time.monotonic()) > 0:
                 self.sock.settimeout(left)
-                if not self.sock.recv(65536):
+                if not self.sock.recv(PIECE_BYTES):
                     break
         self.sock.close()
 

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from toolkit import environment, machine
-from toolkit.environment import OPT_ML, Limit, ServerSettings
+from toolkit.environment import OPT_ML, ServerSettings
 from toolkit.errors import ToolkitError
 from toolkit.serving import starting
 from toolkit.serving.capacity import Capacity
 
-MOST_IN_FLIGHT_MB = 100  # of batch transform: MaxConcurrentTransforms times MaxPayloadInMB
 LOG_FORMAT = "[%(asctime)s %(levelname)s] %(message)s"
 log = logging.getLogger("byoa.serving")
 
@@ -58,23 +56,14 @@ def serve(name: str, model_dir: Path, settings: ServerSettings) -> None:
         from toolkit.serving.server import Server
 
         inference = load(name, model_dir, settings.default_accept)
-        settings = with_workers(settings)
+        n_features = inference.algorithm.n_features_in_
+        capacity = Capacity(machine.n_cpus(), machine.memory_bytes(), machine.used_bytes(), n_features)
+        settings = capacity.fit(settings)
+        log.info("%s", capacity.explain(settings))
         metrics = Metrics() if settings.metrics else None
         app = create_app(inference, settings, metrics)
     log.info("algorithm %s is ready on port %s", name, settings.port)
     Server(app, settings, listener, metrics.close if metrics else lambda: None).run()
-
-
-def with_workers(settings: ServerSettings) -> ServerSettings:
-    """The settings with a number of workers: the one that they have, or as many as fit beside the loaded model."""
-    capacity = Capacity(machine.n_cpus(), machine.memory_bytes(), machine.used_bytes())
-    fitting = Limit(capacity.n_workers(settings.payload), "as fit; SAGEMAKER_MODEL_SERVER_WORKERS overrides")
-    workers = settings.workers or fitting
-    most = min(workers.value, max(1, MOST_IN_FLIGHT_MB // max(1, settings.max_payload_in_mb)))
-    at_once = settings.max_concurrent_transforms or most
-    settings = replace(settings, workers=workers, max_concurrent_transforms=at_once)
-    log.info("%s", capacity.explain(settings))
-    return settings
 
 
 def numerical_threads(settings: ServerSettings, n_cpus: int) -> int:
