@@ -33,9 +33,15 @@ ROWS = {
 
 ERRORS = {
     "a ragged row": (b"1,2,3,4\n5,6,7\n", "CSV line 2 has 3 fields, line 1 has 4"),
-    "a ragged row with the right number of all fields": (b"1,2,3\n4,5\n6,7,8,9\n", "CSV line 2 has 2 fields, line 1 has 3"),
+    "a ragged row with the right number of all fields": (
+        b"1,2,3\n4,5\n6,7,8,9\n",
+        "CSV line 2 has 2 fields, line 1 has 3",
+    ),
     "one field": (b"1,2\n3", "CSV line 2 has 1 field, line 1 has 2"),
-    "a header line": (b"width,height\n1,2\n", "CSV line 1 field 1 must be a finite number; got 'width'; the format has no header line"),
+    "a header line": (
+        b"width,height\n1,2\n",
+        "CSV line 1 field 1 must be a finite number; got 'width'; the format has no header line",
+    ),
     "an empty cell": (b"1,2\n3,\n", "CSV line 2 field 2 is empty"),
     "an empty quoted cell": (b'1,2\n"",4\n', "CSV line 2 field 1 is empty"),
     "an empty line": (b"1,2\n\n3,4\n", "CSV line 2 is empty"),
@@ -72,7 +78,9 @@ def test_errors(body, message):
     assert str(raised.value) == message
 
 
-@pytest.mark.parametrize("content_type", [None, "", "text/csv; charset=utf-8", 'TEXT/CSV;charset="latin-1"', "text/csv;x=1"])
+@pytest.mark.parametrize(
+    "content_type", [None, "", "text/csv; charset=utf-8", 'TEXT/CSV;charset="latin-1"', "text/csv;x=1"]
+)
 def test_spellings_of_the_content_type(content_type):
     assert table.decode(b"1,2", content_type).X.tolist() == [[1, 2]]
 
@@ -104,10 +112,16 @@ def test_label_columns_lead():
 def test_a_feature_must_be_left():
     with pytest.raises(BadPayload) as raised:
         table.decode(b"1\n2\n", "text/csv;label_size=1")
-    assert str(raised.value) == "CSV line 1 has 1 column, of which the first 1 is the label (label_size=1): no feature is left"
+    assert (
+        str(raised.value)
+        == "CSV line 1 has 1 column, of which the first 1 is the label (label_size=1): no feature is left"
+    )
     with pytest.raises(BadPayload) as raised:
         table.decode(b"1,2\n", "text/csv;label_size=3")
-    assert str(raised.value) == "CSV line 1 has 2 columns, of which the first 3 are labels (label_size=3): no feature is left"
+    assert (
+        str(raised.value)
+        == "CSV line 1 has 2 columns, of which the first 3 are labels (label_size=3): no feature is left"
+    )
 
 
 @pytest.mark.parametrize("given", ["-1", "one", "1.5", "99999999999"])
@@ -156,7 +170,9 @@ NUMBERS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False, min_value=-3e38, max_value=3e38).map(repr),
     st.integers(-(10**30), 10**30).map(str),
     st.from_regex(r"\A[+-]?[0-9]{0,25}\.?[0-9]{0,25}(e[+-]?[0-9]{1,2})?\Z"),
-    st.sampled_from(["0", "-0", "+1", ".5", "1.", "nan", "inf", '"2"', "", " 3 ", "1e39", "0x1", "[1", "1_0", "\r", "true", "null"]),
+    st.sampled_from(
+        ["0", "-0", "+1", ".5", "1.", "nan", "inf", '"2"', "", " 3 ", "1e39", "0x1", "[1", "1_0", "\r", "true", "null"]
+    ),
 )
 
 

@@ -34,14 +34,20 @@ ROWS = {
     ),
     "a configuration": (b'{"configuration":{"a":[1]},"instances":[{"features":[1],"configuration":{}}]}', [[1]]),
     "whole numbers of more than 64 bits": (b'{"features":[123456789012345678901234567890]}', [[1.2345679e29]]),
-    "printed prettily": (b'{\n "instances": [\n  {"features": [\n   1,\n   2]},\n  {"features": [\n   3,\n   4]}\n ]\n}\n', [[1, 2], [3, 4]]),
+    "printed prettily": (
+        b'{\n "instances": [\n  {"features": [\n   1,\n   2]},\n  {"features": [\n   3,\n   4]}\n ]\n}\n',
+        [[1, 2], [3, 4]],
+    ),
     "brackets in a text": (b'{"features":[1],"uid":"]}{\\"["}{"features":[2]}', [[1], [2]]),
 }
 
 ERRORS = {
     "no JSON": (b"{1", "JSON document 1 cannot be read: "),
     "cut short": (b'{"features":[1]}{"features":[2', "JSON document 2 cannot be read: "),
-    "an unequal width": (b'{"instances":[{"features":[1,2]},{"features":[3]}]}', "JSON instance 2 has 1 value, instance 1 has 2"),
+    "an unequal width": (
+        b'{"instances":[{"features":[1,2]},{"features":[3]}]}',
+        "JSON instance 2 has 1 value, instance 1 has 2",
+    ),
     "null": (b'{"features":[1,null]}', "JSON instance 1 value 2 must be a finite number; got null"),
     "text": (b'{"features":["1"]}', 'JSON instance 1 value 1 must be a finite number; got "1"'),
     "true": (b'{"features":[true]}', "JSON instance 1 value 1 must be a finite number; got true"),
@@ -50,7 +56,10 @@ ERRORS = {
     "an empty list": (b'{"features":[]}', "JSON instance 1 must have a list of numbers; got []"),
     "no list": (b'{"features":1}', "JSON instance 1 must have a list of numbers; got 1"),
     "a bare list": (b"[1,2]", "JSON instance 1 must be an object with 'features', 'data' or 'projection'; got [1,2]"),
-    "another object": (b'{"a":1}', "JSON instance 1 must be an object with 'features', 'data' or 'projection'; got {\"a\":1}"),
+    "another object": (
+        b'{"a":1}',
+        "JSON instance 1 must be an object with 'features', 'data' or 'projection'; got {\"a\":1}",
+    ),
     "no instances": (b'{"instances":[]}', "the payload is empty"),
     "nothing": (b" \n", "the payload is empty"),
     "keys without values": (
@@ -61,9 +70,18 @@ ERRORS = {
         b'{"features":{"keys":[1],"values":[1]}}',
         "JSON instance 1 must have a 'shape' of a positive number of columns; got [null]",
     ),
-    "a negative key": (b'{"features":{"keys":[-1],"values":[1],"shape":[3]}}', "JSON instance 1 must have 'keys' of at least 0; got [-1]"),
-    "a key beyond the shape": (b'{"features":{"keys":[3],"values":[1],"shape":[3]}}', "JSON instance 1 has key 3; it must be below 3"),
-    "a key twice": (b'{"features":{"keys":[1,0,1],"values":[1,2,3],"shape":[3]}}', "JSON instance 1 names column 1 twice"),
+    "a negative key": (
+        b'{"features":{"keys":[-1],"values":[1],"shape":[3]}}',
+        "JSON instance 1 must have 'keys' of at least 0; got [-1]",
+    ),
+    "a key beyond the shape": (
+        b'{"features":{"keys":[3],"values":[1],"shape":[3]}}',
+        "JSON instance 1 has key 3; it must be below 3",
+    ),
+    "a key twice": (
+        b'{"features":{"keys":[1,0,1],"values":[1,2,3],"shape":[3]}}',
+        "JSON instance 1 names column 1 twice",
+    ),
 }
 
 
@@ -101,14 +119,17 @@ def test_a_document_may_not_go_on_in_the_next_line_of_json_lines():
 
 
 def test_sparse_vectors_stay_sparse_and_dense_ones_join_them():
-    body = b'{"features":{"keys":[2,0],"shape":[3],"values":[1,4]}}\n{"features":[0,5,0]}\n{"features":{"keys":[],"values":[]}}\n'
+    sparse = b'{"features":{"keys":[2,0],"shape":[3],"values":[1,4]}}\n'
+    body = sparse + b'{"features":[0,5,0]}\n{"features":{"keys":[],"values":[]}}\n'
     data = table.decode(body, "application/jsonlines", n_features=3)
     assert isinstance(data.X, Sparse)
     assert data.dense().X.tolist() == [[4, 0, 1], [0, 5, 0], [0, 0, 0]]
 
 
 def test_documents_are_cut_from_blocks_wherever_they_end():
-    documents = [{"projections": [{"projection": [i, i + 0.5]}, {"projection": [i, 0]}], "uid": '}]"{'} for i in range(20)]
+    documents = [
+        {"projections": [{"projection": [i, i + 0.5]}, {"projection": [i, 0]}], "uid": '}]"{'} for i in range(20)
+    ]
     body = b"\n".join(orjson.dumps(document, option=orjson.OPT_INDENT_2) for document in documents)
     reader = table.reader("application/json")
     parts = [data.X for data in reader.stream(io.BytesIO(body), 100)]
@@ -157,10 +178,28 @@ def test_what_only_looks_regular_is_not(body):
 
 
 TOKENS = st.sampled_from(
-    ["{", "}", "[", "]", ",", ":", '"features"', '"projection"', '"instances"', '"values"', "1", "2.5", "-3", "\n", " ", '"a"', "null"]
+    [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        '"features"',
+        '"projection"',
+        '"instances"',
+        '"values"',
+        "1",
+        "2.5",
+        "-3",
+        "\n",
+        " ",
+        '"a"',
+        "null",
+    ]
 )
 OPENINGS = ('{"instances":[{"features":[', '{"features":[', '{"projections":[{"projection":[')
-BETWEEN = ("]},{\"features\":[", "]}\n{\"features\":[", "],\"features\":[", "],[", "]}]}{\"projections\":[{\"projection\":[")
+BETWEEN = (']},{"features":[', ']}\n{"features":[', '],"features":[', "],[", ']}]}{"projections":[{"projection":[')
 ENDS = ("]}]}", "]}", "]", "]}]}\n", "")
 
 

@@ -1,5 +1,7 @@
 """Media types as clients spell them."""
 
+import re
+
 import pytest
 
 from toolkit.formats.media_types import MediaType, parse, parse_list
@@ -23,11 +25,12 @@ def test_spellings_of_a_media_type(text, media_type):
     assert parse(text) == media_type
 
 
-@pytest.mark.parametrize("text", ["", "text/", "text/csv charset", "text/csv; q", "a/b/c", "text/csv,", 'a/b; c="d', "é/ü"])
+@pytest.mark.parametrize(
+    "text", ["", "text/", "text/csv charset", "text/csv; q", "a/b/c", "text/csv,", 'a/b; c="d', "é/ü"]
+)
 def test_what_is_no_media_type(text):
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises(ValueError, match=f"^{re.escape(repr(text))} is not a media type$"):
         parse(text)
-    assert str(raised.value) == f"{text!r} is not a media type"
 
 
 def test_a_list_has_commas_between_but_not_within_quotes():

@@ -1,4 +1,4 @@
-"""What a format writes it reads back as it was, whole and cut into blocks; other bytes give an error and nothing worse."""
+"""What a format writes it reads back as it was, whole and cut into blocks; other bytes give a clear error."""
 
 import io
 import tracemalloc
@@ -29,9 +29,18 @@ def written(data: Dataset, content_type: str) -> bytes:
     return file.getvalue()
 
 
-def read_in_blocks(body: bytes, content_type: str, block_bytes: int, **options) -> np.ndarray:
+def read_in_blocks(body: bytes, content_type: str, block_bytes: int, **options) -> list[np.ndarray]:
     reader = table.reader(content_type, **options)
-    return np.concatenate([part.dense().X for part in reader.stream(io.BytesIO(body), block_bytes)])
+    return [part.dense().X for part in reader.stream(io.BytesIO(body), block_bytes)]
+
+
+def message_of(read) -> str | None:
+    """The sentence that a user is told, or None where the bytes are read; any other error fails the test."""
+    try:
+        read()
+    except UserError as error:
+        return str(error)
+    return None
 
 
 @pytest.mark.parametrize("content_type", table.WRITERS)
@@ -71,20 +80,16 @@ def test_sparse_rows_stay_sparse_and_equal(content_type, X, data):
 @settings(max_examples=40, deadline=None)
 def test_a_record_cut_by_a_blocks_end_is_put_together(content_type, X, block_bytes):
     body = written(Dataset(X), content_type)
-    np.testing.assert_array_equal(read_in_blocks(body, content_type, block_bytes, n_features=X.shape[1]), X)
+    parts = read_in_blocks(body, content_type, block_bytes, n_features=X.shape[1])
+    np.testing.assert_array_equal(np.concatenate(parts), X)
 
 
 @pytest.mark.parametrize("content_type", table.READERS)
 @given(body=st.binary(max_size=300), block_bytes=st.integers(1, 100))
 @settings(max_examples=150, deadline=None)
 def test_random_bytes_are_rows_or_a_clear_error(content_type, body, block_bytes):
-    for read in (lambda: table.decode(body, content_type), lambda: read_in_blocks(body, content_type, block_bytes)):
-        try:
-            read()
-        except UserError as error:
-            assert str(error)
-        except ValueError as error:
-            assert str(error) == "need at least one array to concatenate"
+    assert message_of(lambda: table.decode(body, content_type)) != ""
+    assert message_of(lambda: read_in_blocks(body, content_type, block_bytes)) != ""
 
 
 @pytest.mark.parametrize("content_type", table.READERS)
@@ -95,17 +100,17 @@ def test_damaged_payloads_are_rows_or_a_clear_error(content_type, data):
     for place, byte in data.draw(st.lists(st.tuples(st.integers(0, len(good) - 1), st.integers(0, 255)), max_size=4)):
         good[place] = byte
     body = bytes(good[: data.draw(st.integers(0, len(good)))])
-    try:
-        table.decode(body, content_type, n_features=3)
-    except UserError as error:
-        assert str(error)
+    assert message_of(lambda: table.decode(body, content_type, n_features=3)) != ""
 
 
 HOSTILE = {
     "many empty lines behind a wide one": (b"1," * 100_000 + b"1" + b"\n" * 300_000 + b"1", "text/csv"),
     "deep JSON": (b"[" * 300_000, "application/json"),
     "deep objects": (b'{"a":' * 100_000, "application/json"),
-    "a huge sparse width": (b'{"data":{"features":{"keys":[1],"shape":[2147483647],"values":[1]}}}', "application/jsonlines"),
+    "a huge sparse width": (
+        b'{"data":{"features":{"keys":[1],"shape":[2147483647],"values":[1]}}}',
+        "application/jsonlines",
+    ),
     "a huge index": (b"1 2147483647:1\n", "text/libsvm"),
     "a huge npy shape": (
         b"\x93NUMPY\x01\x00\x76\x00"

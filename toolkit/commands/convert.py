@@ -9,7 +9,7 @@ import click
 from toolkit import channels
 from toolkit.dataset import Dataset
 from toolkit.environment import Input
-from toolkit.errors import BadOption
+from toolkit.errors import BadChannel, BadOption, BadPayload
 from toolkit.formats import table
 from toolkit.formats.endings import content_type_of
 
@@ -17,7 +17,7 @@ ROWS_BYTES = 4_000_000  # of float32 features written at a time
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN", type=click.Path(exists=True, path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--from", "from_type", metavar="TYPE", help="Content type of IN; without it the file's ending says.")
 @click.option("--to", "to_type", metavar="TYPE", help="Content type of OUT; without it the file's ending says.")
@@ -43,7 +43,10 @@ def command(source, target, from_type, to_type, feature_dim, without_labels) -> 
     with click.progressbar(length=length, label=f"{source} -> {target}") as bar:
         batches = channels.mini_batches(channel, _rows_per_batch, 0, n_features=feature_dim, progress=bar.update)
         rows = (Dataset(data.X) if without_labels else data for _, data in batches)
-        n_rows = table.write(rows, target, to_type)
+        try:
+            n_rows = table.write(rows, target, to_type)
+        except BadChannel as error:
+            raise BadPayload(f"{source} has no rows") from error
     click.echo(f"{target}: {n_rows} rows as {to_type}, {target.stat().st_size:,} bytes")
 
 

@@ -122,10 +122,11 @@ class LibsvmReader(BlockReader):
         index, colon, value = word.partition(":")
         if not colon:
             raise BadPayload(f"libsvm line {number} must have pairs of index:value; got {word!r}")
-        if not (index.isascii() and index.isdigit() and self._base <= int(index[:20]) < _TOO_LARGE):
-            hint = "; index_base=0 in the content type says that they count from 0" if index == "0" else ""
+        place = _whole_number(index)
+        if not self._base <= place < _TOO_LARGE:
+            hint = "; index_base=0 in the content type says that they count from 0" if place == 0 else ""
             raise BadPayload(f"libsvm line {number} must have indices of at least {self._base}; got {index!r}{hint}")
-        return int(index), _number(value, f"libsvm line {number} index {index}")
+        return place, _number(value, f"libsvm line {number} index {index}")
 
 
 def index_base(media_type: MediaType) -> int:
@@ -141,6 +142,15 @@ def _number(text: str, where: str) -> float:
         return decimals.number(text)
     except ValueError as error:
         raise BadPayload(f"{where} must be a finite number; got {text!r}") from error
+
+
+def _whole_number(text: str) -> int:
+    """The whole number that a text spells in any way, as `1.0` does too; -1 where it spells none."""
+    try:
+        number = decimals.number(text)
+    except ValueError:
+        return -1
+    return int(number) if number.is_integer() else -1
 
 
 def _rows_of_numbers(text: bytes, first_line: int) -> _Rows:

@@ -146,12 +146,11 @@ class _Walk:
     """A walk through all the records of a block at once, a protobuf field at a time."""
 
     def __init__(self, block: bytes):
-        records = [parts for _, parts in framing.records(block)]
-        if len(records) < FEWEST or any(len(parts) > 1 for parts in records):
-            raise _Irregular
+        found = list(framing.records(block))
+        _require(len(found) >= FEWEST and found[-1][0] == len(block) and all(len(parts) == 1 for _, parts in found))
         self._block = block
-        self._bytes = np.frombuffer(block + bytes(_VARINT_BYTES), np.uint8)  # so that a varint never ends behind it
-        places = np.array(records, np.int64).reshape(-1, 2)
+        self._bytes = np.frombuffer(block + bytes(1 + _VARINT_BYTES), np.uint8)  # a field may be looked for at the end
+        places = np.array([parts[0] for _, parts in found], np.int64)
         self._payloads = _Places(places[:, 0], places[:, 1])
 
     def dataset(self) -> Dataset:

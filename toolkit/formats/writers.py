@@ -27,4 +27,6 @@ class Writer(ABC):
     def refuse_labels(self, data: Dataset) -> None:
         """Raises BadOption where the rows have labels, for a format that has no place for them."""
         if data.y is not None:
-            raise BadOption(f"{self.media_type.name} has no place for labels; ask for the rows without them")
+            raise BadOption(
+                f"{self.media_type.name} has no place for labels; byoa convert leaves them out with --without-labels"
+            )
