@@ -118,12 +118,7 @@ def test_an_error_has_the_file_in_front(train, body, message):
     (train / "b.csv").write_bytes(body)
     with pytest.raises(BadPayload) as raised:
         read(Input("train", train, CSV))
-    wanted = (
-        "channel 'train': content type parameter 'label_size' must be "
-        if message is None
-        else f"{train}/b.csv: {message}"
-    )
-    assert str(raised.value).startswith(wanted)
+    assert str(raised.value).startswith(f"{train}/b.csv: {message}")
 
 
 def test_an_unknown_content_type_has_the_channel_in_front(train):
@@ -187,11 +182,8 @@ def test_every_pass_reads_the_next_epoch(train):
     Feeder(train, b"1,2\n3,4\n", b"5,6\n7,8\n", b"9,9\n")
     batches = Passes(Input("train", train, CSV, "Pipe"), two, held_bytes=0)
     assert batches.n_features == 2
-    assert [[data.X.tolist() for _, data in batches] for _ in range(3)] == [
-        [[[1, 2], [3, 4]]],
-        [[[5, 6], [7, 8]]],
-        [[[9, 9]]],
-    ]
+    passes = [np.concatenate([data.X for _, data in batches]).tolist() for _ in range(3)]
+    assert passes == [[[1, 2], [3, 4]], [[5, 6], [7, 8]], [[9, 9]]]
 
 
 def test_recordio_in_pipe_mode(train):

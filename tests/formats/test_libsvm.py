@@ -112,7 +112,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(st.lists(WORDS, min_size=1, max_size=4), min_size=1, max_size=4))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_the_fast_reader_takes_nothing_that_the_slow_one_reads_otherwise(lines):
     text = "\n".join(" ".join(words) for words in lines).encode()
     fast = LibsvmReader(Declared(parse("text/libsvm")))._regular(text)
