@@ -107,7 +107,9 @@ def test_a_model_is_served_without_training(tmp_path):
     assert run.stdout.splitlines()[-1] == "1 passed, 0 failed, 1 not applicable"
 
 
-@pytest.mark.parametrize("algorithm", ["kmeans", "pca", "dbscan"])
+@pytest.mark.parametrize(
+    "algorithm", ["kmeans", pytest.param("pca", marks=pytest.mark.slow), pytest.param("dbscan", marks=pytest.mark.slow)]
+)
 def test_our_own_programs_keep_every_rule(algorithm):
     run = check("--algorithm", algorithm, "--port", free_port(), "--skip", "mini-batch-of-6-mb-is-answered")
     assert run.stdout.splitlines()[0] == f"checking the installed algorithm {algorithm}"
@@ -186,3 +188,21 @@ def test_an_engine_that_cannot_run_is_said(tmp_path):
     assert told("my-image", PATH=str(tmp_path)) == (
         "container engine 'podman' must be able to run; 'podman info' says why it cannot"
     )
+
+
+def test_a_server_given_as_both_programs_is_told_how_to_be_checked():
+    sleeper = shlex.join([sys.executable, "-c", "import time; time.sleep(60)", "{opt_ml}"])
+    run = check("--command", sleeper, "--train-timeout", 0.5, "--port", free_port(), "--only", "good-input-trains")
+    assert "  seen    still running after 0.5 s\n" in run.stdout
+    assert "; a server that trains nothing is checked by --serve-command\n" in run.stdout
+
+
+def test_a_body_is_taken_from_training_rows_only_where_they_have_no_labels(tmp_path):
+    (tmp_path / "train.csv").write_text("1,2\n3,4\n")
+    rules = ["--only", "each-content-type-is-answered", "--json", "--port", free_port()]
+    given = ["--command", program(PROGRAMS / "sound.py"), "--train-data", tmp_path / "train.csv", *rules]
+    result = json.loads(check(*given, "--content-type", "text/csv;label_size=0").stdout)["results"][0]
+    assert (result["result"], result["seen"][:32]) == ("pass", "text/csv: 200, 10 bytes of appli")
+    result = json.loads(check(*given).stdout)["results"][0]
+    no_body = "no body is known that the server answers; give one by --body"
+    assert (result["result"], result["seen"]) == ("not applicable", no_body)

@@ -14,7 +14,8 @@ from toolkit.conformance.image_rules import BIND_LABEL
 from toolkit.conformance.rules import FAIL, PASS
 from toolkit.conformance.table import RULES
 from toolkit.conformance.targets import CommandTarget, Image
-from toolkit.conformance.trial import Failed, Trial
+from toolkit.conformance.trial import Trial
+from toolkit.conformance.verdicts import Failed
 
 HERE = Path(__file__).parent
 BASE = "localhost/python:3.11-slim-bookworm"

@@ -116,7 +116,6 @@ def test_a_trainer_that_needs_the_network_is_found():
 SERVERS = [
     ("CannotImport", "server-starts"),
     ("NeverReady", "server-starts"),
-    ("LoadsInTheHealthCheck", "ping-is-quick"),
     ("AnswersNothing", "each-content-type-is-answered"),
     ("HidesTheContentType", "each-content-type-is-answered"),
     ("ComparesStrings", "content-type-is-a-media-type"),
@@ -151,6 +150,12 @@ def test_a_fault_of_a_server_is_found_by_its_rule_alone(fault, rule, model):
     assert list(broken(found)) == [rule]
 
 
+def test_a_slow_health_check_is_found(model):
+    table = [rule for rule in RULES if rule.name == "ping-is-quick"]
+    found = results(target([HERE / "broken.py", "LoadsInTheHealthCheck"], ["serve"]), table, model=model)
+    assert broken(found)["ping-is-quick"].startswith("/ping got no answer within 2 s: TimeoutError after 2.0 s")
+
+
 def test_a_server_that_ignores_the_port_is_found(model):
     port = free_port()
     served = target([HERE / "broken.py", "IgnoresThePort"], ["serve"], f"env TEST_PORT={port}")
@@ -159,7 +164,8 @@ def test_a_server_that_ignores_the_port_is_found(model):
 
 
 def test_every_rule_has_a_fault_that_it_finds():
-    planted = {rule for _, rule in TRAINERS + SERVERS} | {"training-needs-no-network", "port-can-be-told"}
+    alone = {"training-needs-no-network", "ping-is-quick", "port-can-be-told"}
+    planted = {rule for _, rule in TRAINERS + SERVERS} | alone
     assert planted | NOT_FOR_COMMANDS == {rule.name for rule in RULES}
 
 

@@ -13,14 +13,17 @@ from pathlib import Path
 import click
 
 from toolkit import archive
+from toolkit.algorithm import find
 from toolkit.cli_options import pairs
+from toolkit.commands.train import guess
 from toolkit.conformance import report, rules, samples
 from toolkit.conformance.containers import ImageTarget
 from toolkit.conformance.rules import FAIL, Result
 from toolkit.conformance.samples import Body, Sample
+from toolkit.conformance.servers import DEFAULT_PORT
 from toolkit.conformance.table import RULES
 from toolkit.conformance.targets import CommandTarget, Target
-from toolkit.conformance.trial import DEFAULT_PORT, Patience, Trial
+from toolkit.conformance.trial import Patience, Trial
 from toolkit.errors import BadOption
 from toolkit.formats.endings import content_type_of
 
@@ -45,14 +48,32 @@ from toolkit.formats.endings import content_type_of
 )
 @click.option("--port", default=DEFAULT_PORT, show_default=True, help="Another one is told by SAGEMAKER_BIND_TO_PORT.")
 @click.option("--engine", envvar="CONTAINER_ENGINE", help="docker or podman; also by CONTAINER_ENGINE.")
-@click.option("--network", envvar="CONTAINER_NETWORK", default="bridge", show_default=True, help="Or host, for images.")
+@click.option(
+    "--network",
+    envvar="CONTAINER_NETWORK",
+    default="bridge",
+    show_default=True,
+    help="Of containers; host where the engine cannot publish ports; also by CONTAINER_NETWORK.",
+)
+@click.option("--train-timeout", default=600.0, show_default=True, help="Seconds to wait for the end of training.")
 @click.option("--start-up", default=120.0, show_default=True, help="Seconds to wait for the server; SageMaker: 480.")
 @click.option("--only", multiple=True, metavar="RULE", help="Try these rules alone; may be repeated.")
 @click.option("--skip", multiple=True, metavar="RULE", help="Leave this rule out; may be repeated.")
 @click.option("--list", "listed", is_flag=True, help="Show the rules and where SageMaker states them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
-    image, both, train_command, serve_command, algorithm, port, model, engine, network, start_up, **options
+    image,
+    both,
+    train_command,
+    serve_command,
+    algorithm,
+    port,
+    model,
+    engine,
+    network,
+    train_timeout,
+    start_up,
+    **options,
 ) -> None:
     """Try SageMaker's rules for containers on IMAGE, or on a command, in any language.
 
@@ -75,7 +96,7 @@ def command(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that whatever was started ends too
     with tempfile.TemporaryDirectory(prefix="byoa-model-") as scratch:
         folder = unpacked(model, Path(scratch))
-        patience = Patience(start_up=start_up)
+        patience = Patience(training=train_timeout, start_up=start_up)
         with Trial(target, sample(algorithm, **options), port, folder, patience) as trial:
             results = show(target.name, rules.run(table, trial), options["as_json"])
     sys.exit(int(any(result.result == FAIL for result in results)))
@@ -122,18 +143,20 @@ def sample(
     algorithm, train_data, content_type, channel, hyperparameter, bad_hyperparameter, body, body_type, **_
 ) -> Sample:
     """The built-in sample, with whatever the user gave in place of its parts."""
-    changes = {"channel": channel}
+    plugin = find(algorithm) if algorithm else None
+    given = samples.built_in(algorithm, plugin is not None and plugin.learns_from_labels)
     if train_data:
-        changes |= {"files": read(train_data), "content_type": content_type or content_type_of(train_data)}
+        guessed = guess(plugin, train_data) if plugin else content_type_of(train_data)
+        own = samples.own(read(train_data), content_type or guessed)
+        given = replace(own, hyperparameters=given.hyperparameters, bad_hyperparameters=given.bad_hyperparameters)
     elif content_type:
-        changes["content_type"] = content_type
-    if hyperparameter:
-        changes["hyperparameters"] = pairs(hyperparameter, "-p")
-    if bad_hyperparameter:
-        changes["bad_hyperparameters"] = pairs(bad_hyperparameter, "--bad-hyperparameter")
-    if body:
-        changes["bodies"] = tuple(read_body(path, body_type) for path in body)
-    return replace(samples.built_in(algorithm), **changes)
+        given = replace(given, content_type=content_type)
+    changes = {
+        "hyperparameters": pairs(hyperparameter, "-p"),
+        "bad_hyperparameters": pairs(bad_hyperparameter, "--bad-hyperparameter"),
+        "bodies": tuple(read_body(path, body_type) for path in body),
+    }
+    return replace(given, channel=channel, **{name: value for name, value in changes.items() if value})
 
 
 def read(path: Path) -> dict[str, bytes]:

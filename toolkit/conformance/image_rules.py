@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from toolkit.conformance import client
 from toolkit.conformance.client import Unanswered
+from toolkit.conformance.samples import Body
+from toolkit.conformance.servers import Server
 from toolkit.conformance.targets import Confined, Image
-from toolkit.conformance.trial import Failed, NotApplicable, Trial, expect
+from toolkit.conformance.trial import Trial
+from toolkit.conformance.verdicts import Failed, NotApplicable, expect
 
 BIND_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
 ARCHITECTURES = ("amd64", "arm64")  # arm64 runs on Graviton instances only
@@ -76,19 +79,23 @@ def _works(trial: Trial, confined: Confined) -> str:
 
 
 def _trains(trial: Trial, confined: Confined) -> str:
-    _ = trial.well_trained
+    trial.must_train()
     run = trial.train(trial.sample.files, confined={confined})
     expect(run.status == 0, f"train {confined}: {run}")
     return f"train: {run}"
 
 
 def _serves(trial: Trial, confined: Confined) -> str:
-    _ = trial.server
+    trial.must_serve()
     with trial.another_server(confined={confined}) as server:
-        body = trial.sample.bodies[0]
-        try:
-            answer = client.invoke(server.port, body.content, body.content_type)
-        except Unanswered as reason:
-            raise Failed(f"serve {confined}: {reason}") from reason
-    expect(answer.status == 200, f"serve {confined}: {answer}")
-    return f"serve: {answer.status}"
+        for body in trial.sample.bodies[:1]:
+            _expect_answer(server, body, f"serve {confined}")
+    return "serve: ready"
+
+
+def _expect_answer(server: Server, body: Body, where: str) -> None:
+    try:
+        answer = client.invoke(server.port, body.content, body.content_type)
+    except Unanswered as reason:
+        raise Failed(f"{where}: {reason}") from reason
+    expect(answer.status == 200, f"{where}: {answer}")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-LOG_LINES = 12  # how much of a log a report shows
+LOG_LINES, LOG_BYTES = 12, 8192  # how much of a log a report shows
 
 
 class Running:
@@ -54,12 +54,12 @@ class Running:
         _signal_group(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def tail(self) -> str:
-        """The last lines of the log."""
-        with self.log.open("rb") as file:
-            file.seek(max(0, self.log.stat().st_size - 8192))
-            lines = file.read().decode(errors="replace").splitlines()
-        return "\n".join(lines[-LOG_LINES:])
+
+def tail(log: Path) -> str:
+    """The last lines of a log."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_BYTES))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-LOG_LINES:])
 
 
 def _signal_group(group: int, number: int) -> bool:

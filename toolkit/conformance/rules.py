@@ -11,7 +11,8 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from toolkit.conformance.trial import Failed, NotApplicable, Trial
+from toolkit.conformance.trial import Trial
+from toolkit.conformance.verdicts import Failed, NotApplicable
 
 PASS, FAIL, NOT_APPLICABLE = "pass", "fail", "not applicable"
 

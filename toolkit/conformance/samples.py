@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-NO_LABELS = "text/csv;label_size=0"
+GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
 JUNK = bytes(range(256)) * 16
 N_ROWS, N_FEATURES, N_CLUSTERS = 1_500, 6, 3
 COPIES, COPIED_BYTES = 500, 200_000_000  # of the sample's files, for a training run that lasts
@@ -52,7 +52,7 @@ class Sample:
 
     files: Mapping[str, bytes]
     bodies: tuple[Body, ...]
-    content_type: str | None = NO_LABELS
+    content_type: str | None
     channel: str = "train"
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     bad_hyperparameters: Mapping[str, str] | None = None
@@ -71,16 +71,30 @@ class Sample:
                 os.link(original, original.with_name(f"{original.stem}-{copy}{original.suffix}"))
 
 
-def built_in(algorithm: str | None = None) -> Sample:
-    """Rows of numbers in three clusters, and a few of them as bodies; as one of our algorithms wants them, if named."""
-    rows = _rows()
+def built_in(algorithm: str | None = None, labelled: bool = False) -> Sample:
+    """Rows of numbers in three clusters, and a few of them as bodies; as one of our algorithms wants them, if named.
+
+    `labelled` puts each row's cluster in front of it in training.
+    """
+    rows, clusters = _rows()
+    trained = np.column_stack([clusters, rows]) if labelled else rows
     good, bad = HYPERPARAMETERS.get(algorithm, ({}, None))
     return Sample(
-        files={"part-0.csv": _csv(rows[:1_000]), "part-1.csv": _csv(rows[1_000:])},
+        files={"part-0.csv": _csv(trained[:1_000]), "part-1.csv": _csv(trained[1_000:])},
         bodies=_bodies(rows[:3]) if algorithm else (Body(_csv(rows[:3]), "text/csv"),),
+        content_type=f"text/csv;label_size={int(labelled)}",
         hyperparameters=good,
         bad_hyperparameters=bad,
     )
+
+
+def own(files: Mapping[str, bytes], content_type: str | None) -> Sample:
+    """A user's training files; their first rows are a body where they are CSV that is said to have no labels."""
+    parts = [part.strip() for part in (content_type or "").lower().split(";")]
+    first = next(iter(files.values()))
+    answerable = parts[0] == "text/csv" and "label_size=0" in parts and not first.startswith(GZIP)
+    bodies = (Body(b"".join(first.splitlines(keepends=True)[:3]), "text/csv"),) if answerable else ()
+    return Sample(files, bodies, content_type)
 
 
 def read_files(path: Path) -> dict[str, bytes]:
@@ -90,11 +104,12 @@ def read_files(path: Path) -> dict[str, bytes]:
     return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
 
 
-def _rows() -> np.ndarray:
-    """(N_ROWS, N_FEATURES) values of two decimals, clustered around N_CLUSTERS centres far from each other."""
+def _rows() -> tuple[np.ndarray, np.ndarray]:
+    """Rows (N_ROWS, N_FEATURES) of two decimals, and the cluster of each (N_ROWS,), all far from each other."""
     random = np.random.default_rng(0)
     centres = 20.0 * np.arange(N_CLUSTERS)[:, None] + np.arange(N_FEATURES)
-    return (centres[random.integers(N_CLUSTERS, size=N_ROWS)] + random.normal(size=(N_ROWS, N_FEATURES))).round(2)
+    clusters = random.integers(N_CLUSTERS, size=N_ROWS)
+    return (centres[clusters] + random.normal(size=(N_ROWS, N_FEATURES))).round(2), clusters
 
 
 def _csv(rows: np.ndarray) -> bytes:

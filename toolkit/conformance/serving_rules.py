@@ -10,13 +10,16 @@ from toolkit.conformance import client
 from toolkit.conformance.client import INVOCATION_SECONDS, PING_SECONDS, Answer, Unanswered
 from toolkit.conformance.processes import told
 from toolkit.conformance.samples import JUNK, Body
+from toolkit.conformance.servers import Server
 from toolkit.conformance.targets import Confined
-from toolkit.conformance.trial import Failed, NotApplicable, Server, Trial, expect
+from toolkit.conformance.trial import Trial
+from toolkit.conformance.verdicts import Failed, NotApplicable, expect
 
 AT_ONCE = 32
 MINI_BATCH_BYTES = 6 * 2**20  # batch transform's MaxPayloadInMB where a job names none
 LARGEST_BYTES = 100 * 2**20  # and the most that a job may name
 PIECE_BYTES = 2**20
+NO_BODY = "no body is known that the server answers; give one by --body"
 PARAMETERS = {"MaxConcurrentTransforms": int, "BatchStrategy": str, "MaxPayloadInMB": int}
 
 
@@ -34,6 +37,9 @@ def check_ping_is_quick(trial: Trial) -> str:
 
 def check_each_content_type_is_answered(trial: Trial) -> str:
     """POST /invocations answers 200 with a body and its content type, for each sample body."""
+    trial.must_serve()
+    if not trial.sample.bodies:
+        raise NotApplicable(NO_BODY)
     seen = []
     for body in trial.sample.bodies:
         answer = _invoked(trial.server, body)
@@ -63,8 +69,7 @@ def check_any_accept_is_default(trial: Trial) -> str:
 
 def check_unknown_content_type_is_refused(trial: Trial) -> str:
     """A content type that cannot be known is refused with a 4xx status, best 415."""
-    _ = _answered(trial)
-    return _refused(trial, Body(trial.sample.bodies[0].content, "application/x-byoa-unknown"))
+    return _refused(trial, Body(_answered(trial)[0].content, "application/x-byoa-unknown"))
 
 
 def check_empty_body_is_refused(trial: Trial) -> str:
@@ -149,7 +154,7 @@ def check_execution_parameters_are_right(trial: Trial) -> str:
 
 def check_port_can_be_told(trial: Trial) -> str:
     """The server listens on the port that SAGEMAKER_BIND_TO_PORT names."""
-    _ = trial.server
+    trial.must_serve()
     port = client.free_port()
     with trial.another_server(port) as server:
         return f"200 on port {port} after {server.seconds:.2f} s"
@@ -167,7 +172,7 @@ def check_model_may_be_read_only(trial: Trial) -> str:
 
 def check_server_stops_on_sigterm(trial: Trial) -> str:
     """SIGTERM ends the server within 30 seconds, by a handler of the program's own."""
-    _ = trial.server
+    trial.must_serve()
     with trial.another_server() as server:
         run, asked = server.running, server.running.seconds
         run.terminate()
@@ -220,7 +225,7 @@ def _answered(trial: Trial) -> list[Body]:
     """The sample bodies that the server answers with 200. Raises NotApplicable where there are none."""
     bodies = list(_bodies_answered(trial.server, trial.sample.bodies))
     if not bodies:
-        raise NotApplicable("the server answers no sample body; give one by --body")
+        raise NotApplicable(NO_BODY)
     return bodies
 
 

@@ -31,7 +31,8 @@ RULES = (
         training.check_good_input_trains,
         "train",
         SIGNAL,
-        "read the log; give the program input that it understands by --train-data, --content-type, --channel and -p",
+        "read the log; give input that the program understands by --train-data, --content-type, --channel and -p; "
+        "a server that trains nothing is checked by --serve-command",
     ),
     Rule(
         training.check_model_is_written,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from toolkit.conformance.opt_ml import OptMl
 from toolkit.conformance.processes import Running, told
 from toolkit.conformance.targets import Confined
-from toolkit.conformance.trial import Failed, NotApplicable, Training, Trial, expect
+from toolkit.conformance.trial import Training, Trial
+from toolkit.conformance.verdicts import Failed, NotApplicable, expect
 
 SHOWN = 1024  # characters of output/failure that become FailureReason
 
@@ -41,7 +42,7 @@ def check_input_is_left_alone(trial: Trial) -> str:
 
 def check_undocumented_files_are_passed_over(trial: Trial) -> str:
     """A manifest beside the channel's folder and further files in input/config do not disturb training."""
-    _ = trial.well_trained
+    trial.must_train()
     run = trial.train(trial.sample.files, undocumented=True)
     expect(run.status == 0, f"{run}{_reason(run)}")
     return str(run)
@@ -49,19 +50,19 @@ def check_undocumented_files_are_passed_over(trial: Trial) -> str:
 
 def check_bad_input_fails(trial: Trial) -> str:
     """Training on files that hold no data ends by itself, with an exit status other than 0."""
-    _ = trial.well_trained
+    trial.must_train()
     return _must_fail(trial.refused)
 
 
 def check_empty_channel_fails(trial: Trial) -> str:
     """Training on a channel without files ends by itself, with an exit status other than 0."""
-    _ = trial.well_trained
+    trial.must_train()
     return _must_fail(trial.train({}))
 
 
 def check_bad_hyperparameter_fails(trial: Trial) -> str:
     """A hyperparameter's value that cannot be ends training with an exit status other than 0."""
-    _ = trial.well_trained
+    trial.must_train()
     if trial.sample.bad_hyperparameters is None:
         raise NotApplicable("no value is known that the program must refuse")
     return _must_fail(trial.train(trial.sample.files, trial.sample.bad_hyperparameters))
@@ -88,7 +89,7 @@ def check_reason_comes_first(trial: Trial) -> str:
 def check_training_needs_no_network(trial: Trial) -> str:
     """Training works without a network, as jobs with network isolation have it."""
     trial.must_allow(Confined.NETWORK, "train")
-    _ = trial.well_trained
+    trial.must_train()
     run = trial.train(trial.sample.files, confined={Confined.NETWORK})
     expect(run.status == 0, f"{run}{_reason(run)}")
     return str(run)

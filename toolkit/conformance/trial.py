@@ -5,43 +5,28 @@ Everything that a trial starts ends with it, and its folders go.
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from toolkit.conformance import client
+from toolkit.conformance import client, servers
 from toolkit.conformance.opt_ml import OptMl
-from toolkit.conformance.processes import Running, told
+from toolkit.conformance.processes import Running, tail, told
 from toolkit.conformance.samples import Sample
+from toolkit.conformance.servers import DEFAULT_PORT, Server
 from toolkit.conformance.targets import Confined, Target
+from toolkit.conformance.verdicts import Failed, NotApplicable
 from toolkit.errors import BadOption
 
-DEFAULT_PORT = 8080
 JOB = {
     "TRAINING_JOB_NAME": "byoa-check",
     "TRAINING_JOB_ARN": "arn:aws:sagemaker:us-east-1:123456789012:training-job/byoa-check",
 }
-
-
-class Failed(Exception):
-    """The target breaks the rule; the message is what was seen."""
-
-
-class NotApplicable(Exception):
-    """The rule cannot be tried on this target; the message says why."""
-
-
-def expect(holds: bool, seen: str) -> None:
-    """Raises Failed with what was seen unless it `holds`."""
-    if not holds:
-        raise Failed(seen)
 
 
 @dataclass(frozen=True)
@@ -68,15 +53,6 @@ class Training:
 
 
 @dataclass
-class Server:
-    """A server that answered /ping: where, and after how many seconds."""
-
-    running: Running
-    port: int
-    seconds: float
-
-
-@dataclass
 class Trial:
     """A target with what its rules need; a context manager.
 
@@ -96,7 +72,7 @@ class Trial:
             raise BadOption(f"port {self.port} is taken on this machine; name a free one with --port")
         self._scratch = Path(tempfile.mkdtemp(prefix="byoa-check-"))
         self._server: Server | None = None
-        self._never_starts = False
+        self._is_silent = False
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,22 +90,30 @@ class Trial:
         if obstacle := self.target.obstacle(confined, program):
             raise NotApplicable(obstacle)
 
+    def must_train(self) -> None:
+        """Raises NotApplicable unless the target trains on good input."""
+        if self.trained.status != 0:
+            raise NotApplicable("training on good input failed")
+
+    def must_serve(self) -> None:
+        """Raises NotApplicable unless the target serves."""
+        _ = self.server
+
     @cached_property
     def trained(self) -> Training:
         """Training on good input, once for all rules that look at it."""
         return self.train(self.sample.files)
 
+    @property
+    def well_trained(self) -> Training:
+        """The training on good input. Raises NotApplicable where that failed."""
+        self.must_train()
+        return self.trained
+
     @cached_property
     def refused(self) -> Training:
         """Training on input that no program can learn from."""
         return self.train(self.sample.bad_files)
-
-    @property
-    def well_trained(self) -> Training:
-        """The training on good input. Raises NotApplicable where that failed."""
-        if self.trained.status != 0:
-            raise NotApplicable("training on good input failed")
-        return self.trained
 
     def train(
         self,
@@ -166,84 +150,53 @@ class Trial:
             yield run
         finally:
             run.end()
-            self.last_log = run.tail()
-
-    def start_server(self) -> Server:
-        """Starts the shared server. Raises Failed where it does not answer."""
-        self.stop_server()
-        try:
-            self._server = self._start_server(self.port)
-        except Failed:
-            self._never_starts = True
-            raise
-        return self._server
+            self.last_log = tail(run.log)
 
     @property
     def server(self) -> Server:
         """The server that the rules share which only ask; started again where it has died."""
-        if self._never_starts:
-            raise NotApplicable("the server does not start")
         if self._server is None or self._server.running.status is not None:
-            return self.start_server()
+            self.start_server()
+        return self._server
+
+    def start_server(self, port: int | None = None, confined: Collection[Confined] = ()) -> Server:
+        """Starts the shared server, again if it runs, perhaps on another port. Raises Failed where it stays silent."""
+        self.must_have("serve")
+        if self._is_silent:
+            raise NotApplicable("the server does not start")
+        self.stop_server()
+        root, log = self._served.root, self._new_log("serve")
+        try:
+            self._server = servers.start(self.target, root, log, port or self.port, self.patience.start_up, confined)
+        except Failed:
+            self._is_silent = not port and not confined
+            self.last_log = tail(log)
+            raise
         return self._server
 
     @contextmanager
     def another_server(self, port: int | None = None, confined: Collection[Confined] = ()) -> Iterator[Server]:
-        """A server for one rule alone; the shared one makes room for it. Raises Failed where it does not answer."""
-        if self._never_starts:
-            raise NotApplicable("the server does not start")
-        self.stop_server()
-        self._server = self._start_server(port or self.port, confined)
+        """A server for one rule alone. Raises Failed where it stays silent."""
         try:
-            yield self._server
+            yield self.start_server(port, confined)
         finally:
             self.stop_server()
 
     def stop_server(self) -> None:
-        """Ends the shared server."""
+        """Ends the shared server, if it runs."""
         if self._server is not None:
             self._server.running.end()
-            self.last_log = self._server.running.tail()
+            self.last_log = tail(self._server.running.log)
         self._server = None
-
-    def _first_ping(self, run: Running, port: int) -> float:
-        """Seconds from the start to the first 200 of /ping. Raises Failed where the server dies or is never ready."""
-        seen = "nothing listened"
-        while run.status is None and run.seconds < self.patience.start_up:
-            try:
-                answer = client.ping(port)
-                if answer.status == 200:
-                    return run.seconds
-                seen = f"the last answer was {answer}"
-            except client.Unanswered as reason:
-                seen = f"the last try ended with {reason}"
-            time.sleep(0.02)
-        if run.status is not None:
-            raise Failed(f"serve ended with {told(run.status)} before /ping on port {port} answered 200")
-        raise Failed(f"no 200 from /ping on port {port} in {math.ceil(self.patience.start_up)} s; {seen}")
-
-    def _start_server(self, port: int, confined: Collection[Confined] = ()) -> Server:
-        self.must_have("serve")
-        log = self._new_log("serve")
-        run = self.target.start("serve", self._served.root, log, self._port_variable(port), confined)
-        try:
-            return Server(run, port, self._first_ping(run, port))
-        except BaseException:
-            run.end()
-            self.last_log = run.tail()
-            raise
-
-    def _port_variable(self, port: int) -> dict[str, str]:
-        return {} if port == DEFAULT_PORT else {"SAGEMAKER_BIND_TO_PORT": str(port)}
 
     @cached_property
     def _served(self) -> OptMl:
         """The tree of a server: the model that was given, else the one that was trained, else none."""
         tree = self._new_tree()
         if self.model is not None:
-            shutil.copytree(self.model, tree.model, dirs_exist_ok=True)
+            shutil.copytree(self.model, tree.model, symlinks=True, dirs_exist_ok=True)
         elif "train" in self.target.programs:
-            shutil.copytree(self.well_trained.tree.model, tree.model, dirs_exist_ok=True)
+            shutil.copytree(self.well_trained.tree.model, tree.model, symlinks=True, dirs_exist_ok=True)
         return tree
 
     def _job(self, files: Mapping[str, bytes], hyperparameters: Mapping[str, str]) -> OptMl:
