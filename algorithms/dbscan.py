@@ -15,7 +15,6 @@ from pydantic import Field
 from toolkit import hyperparameters as declared
 from toolkit.algorithm import Algorithm, Channel, check_feature_dim
 
-TILE_ROWS = 1024  # rows compared with as many others at a time
 TILE_ROWS = 1024  # rows compared with as many others at a time; the tile of distances stays in the cache
 PIECE_PAIRS = 1_000_000  # pairs of neighbours handed on at a time
 MOST_PAIRS = 16_000_000  # pairs kept in memory (128 MB); where there are more, they are computed twice
@@ -49,11 +48,11 @@ class DBSCAN(Algorithm):
     class Hyperparameters(declared.Hyperparameters):
         """Those of the R package dbscan, and `feature_dim`."""
 
-        minPts: int = Field(5, ge=1, description="the neighbours that make a core row, itself among them")  # noqa: N815
+        minPts: int = Field(5, ge=1, description="the neighbours that make a core row, itself among them")
         eps: float | None = Field(
             None,
             gt=0,
-            description="how far neighbours lie apart; the mean distance to the minPts-th other row",
+            description="how far neighbours may lie apart; if not given, the mean distance to the minPts-th other row",
         )
         feature_dim: int | None = Field(None, ge=1, description="the number of features; follows from the data")
 

@@ -23,7 +23,8 @@ BLOCK_ROWS = 1024  # rows compared with all centres at a time; a block stays in 
 MOST_CENTRES = 1000  # that `extra_center_factor` auto makes
 FAR = 100  # squared distance from zero against squared spread
 UNSURE = 1e-5  # of squared lengths: closeness that differs by less may be rounding
-FINALISTS = 5  # trials that go on over the sample
+FINALISTS = 4  # trials that go on over the sample
+CANDIDATES = 2  # that k-means++ draws for each centre
 TRIALS = 10  # of `local_lloyd_num_trials` auto
 
 Positive = Annotated[int, Field(ge=1)]
@@ -39,7 +40,7 @@ class KMeans(Algorithm):
        passes over the data each centre becomes the mean of the rows nearest to it, older rows counting for less
        where `half_life_time_size` says so.
     2. These centres, each as heavy as it has rows, are themselves clustered into k (the `local_lloyd` ones): Lloyd's
-       algorithm runs `local_lloyd_num_trials` times, and the best trial stays.
+       algorithm runs `local_lloyd_num_trials` times, the best trials go on over the sample, where the best one stays.
     3. Passes over the data move the k centres until that no longer helps, as far as `local_lloyd_tol` and
        `local_lloyd_max_iter` allow. SageMaker's stops before this step, at a greater distance.
 
@@ -149,7 +150,7 @@ class KMeans(Algorithm):
         return Round(assign, (origin, centres), partial(decayed, half_life) if half_life else add)
 
     def _shrunk(self, sample: np.ndarray, centres: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """k centres for weighted ones: the best trials of Lloyd's algorithm go on over the sample, and one wins."""
+        """k centres for weighted ones: the best trials of Lloyd's algorithm, and one from the sample, go on over it."""
         given, heavy = self.hyperparameters, weights > 0
         if heavy.sum() <= given.k:
             return centres[np.argsort(-weights, kind="stable")[: given.k]]
@@ -158,8 +159,9 @@ class KMeans(Algorithm):
         trials = TRIALS if given.local_lloyd_num_trials == "auto" else given.local_lloyd_num_trials
         starts = (start(centres, weights, given.k, given.local_lloyd_init_method, random) for _ in range(trials))
         ends = sorted((self._lloyd(centres, weights, each) for each in starts), key=itemgetter(0))
-        finals = [self._lloyd(sample, None, end) for _, end in ends[:FINALISTS]]
-        return min(finals, key=itemgetter(0))[1]
+        finalists = [end for _, end in ends[:FINALISTS]]
+        finalists += [start(sample, np.ones(len(sample)), given.k, given.local_lloyd_init_method, random)]
+        return min((self._lloyd(sample, None, each) for each in finalists), key=itemgetter(0))[1]
 
     def _lloyd(self, points: np.ndarray, weights: np.ndarray | None, centres: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss and the centres at the end of Lloyd's algorithm over points in memory."""
@@ -241,14 +243,20 @@ def decayed(half_life: int, totals: Totals, part: Totals) -> Totals:
 
 
 def start(points: np.ndarray, weights: np.ndarray, k: int, method: str, random: np.random.Generator) -> np.ndarray:
-    """k of the points (n, n_features), drawn by weight, or by weight times squared distance to those drawn before."""
+    """k of the points (n, n_features), drawn by weight; or by weight times squared distance to those drawn before.
+
+    The latter, k-means++, takes of several that it draws the one that leaves the others nearest to a centre.
+    Arthur, Vassilvitskii: k-means++, the advantages of careful seeding, SODA 2007.
+    """
     if method == "random":
         return points[random.choice(len(points), k, replace=False, p=weights / weights.sum())]
-    chosen = [_drawn_by(weights, random)]
-    squared = _squares(points - points[chosen[0]])
+    chosen = _drawn_by(weights, 1, random)
+    squared = _squares(points - points[chosen])
     while len(chosen) < k:
-        chosen.append(_drawn_by(weights * squared, random))
-        squared = np.minimum(squared, _squares(points - points[chosen[-1]]))
+        candidates = _drawn_by(weights * squared, CANDIDATES, random)
+        left = np.minimum(squared[:, None], _squared_distances(points, points[candidates]))
+        best = (weights @ left).argmin()
+        chosen, squared = np.append(chosen, candidates[best]), left[:, best]
     return points[chosen]
 
 
@@ -284,9 +292,13 @@ def _squares(rows: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", rows, rows)
 
 
-def _drawn_by(weights: np.ndarray, random: np.random.Generator) -> int:
-    """An index, drawn by weight; any where all weigh nothing."""
-    heights = np.cumsum(weights)
+def _squared_distances(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.maximum(_squares(rows)[:, None] + _squares(others) - 2 * (rows @ others.T), 0)
+
+
+def _drawn_by(weights: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """`count` indices, each drawn by weight; any where all weigh nothing."""
+    heights = np.cumsum(weights, dtype=np.float64)
     if not heights[-1] > 0:
-        return int(random.integers(len(weights)))
-    return int(np.searchsorted(heights, random.random() * heights[-1], side="right").clip(max=len(weights) - 1))
+        return random.integers(len(weights), size=count)
+    return np.searchsorted(heights, random.random(count) * heights[-1], side="right").clip(max=len(weights) - 1)

@@ -25,8 +25,8 @@ class PCA(Algorithm):
     """Projects rows on the directions of greatest variance; the best component is the last one.
 
     The principal components are the eigenvectors of the rows' covariance. `regular` adds up the whole covariance in
-    one pass; it needs memory for feature_dim ** 2 numbers. `randomized` never makes it: a few passes turn a random
-    subspace towards the best components, which wide data wants [1]. Both give the same model for the same data.
+    one pass; it needs memory for feature_dim ** 2 numbers. `randomized` never makes it, which suits wide data: in
+    three passes directions that begin at random turn towards the best components [1] [2], and come very near to them.
 
     Learned: `mean_` (1, n_features), `v_` (n_features, num_components), whose columns are the components in ascending
     order, and `s_` (num_components,), the singular values of the centred rows (not divided by their number). Of each
@@ -37,7 +37,10 @@ class PCA(Algorithm):
     >>> pca.predict(X)["projection"].round(3).tolist()
     [[-3.354], [-1.118], [1.118], [3.354]]
 
-    [1] Halko, Martinsson, Tropp: Finding structure with randomness, SIAM Review 53 (2011).
+    [1] Musco, Musco: Randomized block Krylov methods for stronger and faster approximate singular value
+        decomposition, NIPS 2015.
+    [2] Tropp, Yurtsever, Udell, Cevher: Fixed-rank approximation of a positive-semidefinite matrix from streaming
+        data, NIPS 2017.
     """
 
     class Hyperparameters(declared.Hyperparameters):
@@ -46,13 +49,10 @@ class PCA(Algorithm):
         num_components: int = Field(ge=1, description="how many components to keep; at most the rows and the features")
         feature_dim: int | None = Field(None, ge=1, description="the number of features; follows from the data")
         mini_batch_size: int | None = Field(
-            None,
-            ge=1,
-            description="rows read at a time, never fewer than there are features; the model is the same",
+            None, ge=1, description="rows read at a time, never fewer than there are features; the model is the same"
         )
         algorithm_mode: Literal["regular", "randomized"] = Field(
-            "regular",
-            description="regular makes the whole covariance in one pass; randomized suits many features",
+            "regular", description="regular makes the whole covariance in one pass; randomized suits many features"
         )
         subtract_mean: bool = Field(True, description="whether rows are centred, in training and in inference")
         extra_components: int = Field(
@@ -80,7 +80,7 @@ class PCA(Algorithm):
         """One pass in mode `regular`, PASSES in mode `randomized`."""
         self._check_num_components(n_features, "features")
         if self.hyperparameters.algorithm_mode == "regular":
-            totals = yield Round(moments, (None, self._given_mean(n_features)), pooled)
+            totals = yield Round(moments, (None, self._fixed_mean(n_features)), pooled)
             self._learn(totals, *np.linalg.eigh(totals["scatter"]))
         else:
             yield from self._randomized(n_features)
@@ -106,12 +106,12 @@ class PCA(Algorithm):
             raise BadHyperparameter(f"hyperparameter 'num_components' is {wanted}, the data has {most} {what}")
 
     def _randomized(self, n_features: int) -> Plan:
-        """Block Krylov [1]: each pass multiplies the newest directions by the scatter, which turns them to the best."""
+        """Each pass multiplies the newest directions by the scatter, which turns them to the best; all are kept."""
         wanted, extra = self.hyperparameters.num_components, self.hyperparameters.extra_components
         width = wanted + (max(10, wanted) if extra < 0 else extra)
         latest = np.random.default_rng(self.hyperparameters.seed).standard_normal((n_features, width))
         basis = images = np.empty((n_features, 0))
-        mean = self._given_mean(n_features)
+        mean = self._fixed_mean(n_features)
         for _ in range(PASSES):
             new = _orthonormal(latest[:, : n_features - basis.shape[1]], basis)
             totals = yield Round(moments, (new, mean), pooled)
@@ -121,7 +121,8 @@ class PCA(Algorithm):
                 break
         self._learn(totals, *_nystrom(basis, images, wanted))
 
-    def _given_mean(self, n_features: int) -> np.ndarray | None:
+    def _fixed_mean(self, n_features: int) -> np.ndarray | None:
+        """Zeros where the mean must not be subtracted; None where it is yet to be found."""
         return None if self.hyperparameters.subtract_mean else np.zeros(n_features)
 
     def _learn(self, totals: Totals, values: np.ndarray, vectors: np.ndarray) -> None:
@@ -152,7 +153,7 @@ def moments(state: tuple[np.ndarray | None, np.ndarray | None], X: np.ndarray, y
         "mean": mean,
         "seen_mean": mean if basis is None else mean @ basis,
         "scatter": (centred.T @ seen).astype(np.float64),
-        "spread": np.array([np.einsum("ij,ij->i", centred, centred).sum(dtype=np.float64)]),
+        "spread": np.array([_sum_of_squares(centred)]),
     }
 
 
@@ -162,15 +163,13 @@ def pooled(totals: Totals, part: Totals) -> Totals:
     Chan, Golub, LeVeque: Updating formulae and a pairwise algorithm for computing sample variances (1979).
     """
     rows = totals["rows"] + part["rows"]
-    apart = part["mean"] - totals["mean"]
-    weight = totals["rows"] * part["rows"] / rows
+    share = part["rows"] / rows
+    apart, seen_apart = part["mean"] - totals["mean"], part["seen_mean"] - totals["seen_mean"]
     totals["scatter"] += part["scatter"]
-    totals["scatter"] += np.outer(apart * weight, part["seen_mean"] - totals["seen_mean"])
-    totals["spread"] += part["spread"] + weight * (apart @ apart)
-    for name in ("mean", "seen_mean"):
-        totals[name] += (part[name] - totals[name]) * (part["rows"] / rows)
-    totals["rows"] = rows
-    return totals
+    totals["scatter"] += np.outer(apart * totals["rows"] * share, seen_apart)
+    totals["spread"] += part["spread"] + (apart @ apart) * totals["rows"] * share
+    means = {"mean": totals["mean"] + apart * share, "seen_mean": totals["seen_mean"] + seen_apart * share}
+    return {**totals, **means, "rows": rows}
 
 
 def _sum_of_squares(rows: np.ndarray) -> float:
@@ -185,7 +184,7 @@ def _orthonormal(new: np.ndarray, basis: np.ndarray) -> np.ndarray:
 def _nystrom(basis: np.ndarray, images: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
     """The greatest eigenvalues, ascending, and eigenvectors of a matrix of which only `images` of a basis are known.
 
-    Nyström's approximation [2]; what is smaller than the rounding errors of the images counts as zero.
+    Nyström's approximation; what is smaller than the rounding errors of the images counts as zero.
     """
     small = basis.T @ images
     values, turn = np.linalg.eigh((small + small.T) / 2)
