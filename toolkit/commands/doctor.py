@@ -13,6 +13,9 @@ from toolkit.conformance import needs
 def command() -> None:
     """Show for each command what is missing on this machine, and how to get it.
 
+    \b
+    byoa doctor
+
     The exit status is 0 unless something is missing that every command needs.
     """
     findings = list(needs.look())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from toolkit.conformance import client
@@ -12,14 +11,13 @@ from toolkit.conformance.processes import told
 from toolkit.conformance.samples import JUNK, Body
 from toolkit.conformance.servers import Server
 from toolkit.conformance.targets import Confined
-from toolkit.conformance.trial import Trial
+from toolkit.conformance.trial import NO_BODY, Trial
 from toolkit.conformance.verdicts import Failed, NotApplicable, expect
 
 AT_ONCE = 32
 MINI_BATCH_BYTES = 6 * 2**20  # batch transform's MaxPayloadInMB where a job names none
 LARGEST_BYTES = 100 * 2**20  # and the most that a job may name
 PIECE_BYTES = 2**20
-NO_BODY = "no body is known that the server answers; give one by --body"
 PARAMETERS = {"MaxConcurrentTransforms": int, "BatchStrategy": str, "MaxPayloadInMB": int}
 
 
@@ -50,7 +48,7 @@ def check_each_content_type_is_answered(trial: Trial) -> str:
 
 def check_content_type_is_a_media_type(trial: Trial) -> str:
     """A content type in other case and with a charset parameter means the same."""
-    body = _answered(trial)[0]
+    body = trial.answered[0]
     spelled = f"{body.content_type.upper()}; charset=utf-8"
     answer = _invoked(trial.server, Body(body.content, spelled))
     expect(answer.status == 200, f"{spelled!r}: {answer}")
@@ -59,7 +57,7 @@ def check_content_type_is_a_media_type(trial: Trial) -> str:
 
 def check_any_accept_is_default(trial: Trial) -> str:
     """`Accept: */*`, which the SDK sends, gives what no Accept header gives."""
-    body = _answered(trial)[0]
+    body = trial.answered[0]
     plain = _invoked(trial.server, body)
     answer = _invoked(trial.server, body, accept="*/*")
     same = (answer.status, answer.content_type) == (plain.status, plain.content_type)
@@ -69,22 +67,22 @@ def check_any_accept_is_default(trial: Trial) -> str:
 
 def check_unknown_content_type_is_refused(trial: Trial) -> str:
     """A content type that cannot be known is refused with a 4xx status, best 415."""
-    return _refused(trial, Body(_answered(trial)[0].content, "application/x-byoa-unknown"))
+    return _refused(trial, Body(trial.answered[0].content, "application/x-byoa-unknown"))
 
 
 def check_empty_body_is_refused(trial: Trial) -> str:
     """An empty body is refused with a 4xx status."""
-    return _refused(trial, Body(b"", _answered(trial)[0].content_type))
+    return _refused(trial, Body(b"", trial.answered[0].content_type))
 
 
 def check_bad_body_is_refused(trial: Trial) -> str:
     """A body that is not what its content type promises is refused with a 4xx status."""
-    return "; ".join(_refused(trial, Body(JUNK, body.content_type)) for body in _answered(trial))
+    return "; ".join(_refused(trial, Body(JUNK, body.content_type)) for body in trial.answered)
 
 
 def check_refusal_says_why(trial: Trial) -> str:
     """A refused request is told why, in a body that is no HTML page."""
-    answer = _invoked(trial.server, Body(JUNK, _answered(trial)[0].content_type))
+    answer = _invoked(trial.server, Body(JUNK, trial.answered[0].content_type))
     if answer.status < 400:
         raise NotApplicable("the bad body was not refused")
     text = answer.body.decode(errors="replace").strip()
@@ -95,7 +93,7 @@ def check_refusal_says_why(trial: Trial) -> str:
 
 def check_mini_batch_of_6_mb_is_answered(trial: Trial) -> str:
     """A body of six megabytes, batch transform's mini-batch unless a job says otherwise, is answered."""
-    body = next((body for body in _answered(trial) if body.is_lines()), None)
+    body = next((body for body in trial.answered if body.is_lines()), None)
     if body is None:
         raise NotApplicable("no sample body can grow by repeating its lines")
     answer = _invoked(trial.server, Body(body.grown(MINI_BATCH_BYTES), body.content_type))
@@ -105,7 +103,7 @@ def check_mini_batch_of_6_mb_is_answered(trial: Trial) -> str:
 
 def check_oversized_body_does_no_harm(trial: Trial) -> str:
     """A body over 100 MB, more than SageMaker ever sends, is answered or refused, and the server lives on."""
-    body, server = _answered(trial)[0], trial.server
+    body, server = trial.answered[0], trial.server
     block = body.grown(PIECE_BYTES) or body.content
     n_pieces = LARGEST_BYTES // len(block) + 1
     size = f"{n_pieces * len(block):,} bytes"
@@ -121,7 +119,7 @@ def check_oversized_body_does_no_harm(trial: Trial) -> str:
 
 def check_cut_off_body_does_no_harm(trial: Trial) -> str:
     """A client that hangs up in the middle of its body leaves a server that answers the next one."""
-    body, server = _answered(trial)[0], trial.server
+    body, server = trial.answered[0], trial.server
     for _ in range(5):
         client.cut_off(server.port, body.content, body.content_type)
     _expect_alive(server, body, "after 5 bodies that were cut off")
@@ -130,7 +128,7 @@ def check_cut_off_body_does_no_harm(trial: Trial) -> str:
 
 def check_32_at_once_are_answered(trial: Trial) -> str:
     """32 requests at once are all answered as each alone, and /ping within two seconds meanwhile."""
-    body, server = _answered(trial)[0], trial.server
+    body, server = trial.answered[0], trial.server
     alone = {_invoked(server, body).body for _ in range(2)}
     answers, slowest_ping = _all_at_once(server, body)
     statuses = sorted({answer.status for answer in answers})
@@ -163,7 +161,7 @@ def check_port_can_be_told(trial: Trial) -> str:
 def check_model_may_be_read_only(trial: Trial) -> str:
     """The server works on a read-only model folder, as endpoints have it."""
     trial.must_allow(Confined.MODEL, "serve")
-    body = _answered(trial)[0]
+    body = trial.answered[0]
     with trial.another_server(confined={Confined.MODEL}) as server:
         answer = _invoked(server, body)
     expect(answer.status == 200, str(answer))
@@ -219,24 +217,6 @@ def _asked(server: Server, path: str) -> Answer:
         return client.ask(server.port, "GET", path)
     except Unanswered as reason:
         raise Failed(f"{path} got no answer: {reason}") from reason
-
-
-def _answered(trial: Trial) -> list[Body]:
-    """The sample bodies that the server answers with 200. Raises NotApplicable where there are none."""
-    bodies = list(_bodies_answered(trial.server, trial.sample.bodies))
-    if not bodies:
-        raise NotApplicable(NO_BODY)
-    return bodies
-
-
-def _bodies_answered(server: Server, bodies: tuple[Body, ...]) -> Iterator[Body]:
-    for body in bodies:
-        try:
-            answer = client.invoke(server.port, body.content, body.content_type)
-        except Unanswered:
-            continue
-        if answer.status == 200:
-            yield body
 
 
 def _expect_answer(answer: Answer, body: Body) -> None:

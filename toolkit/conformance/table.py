@@ -26,6 +26,14 @@ TRAINING_DATA = "model-access-training-data"
 ISOLATION = "mkt-algo-model-internet-free"
 SERVERLESS = "serverless-endpoints"
 
+# what no page says
+JOB_LOGS = "no page; in logs of real jobs a 4xx is the client's error, a 5xx the algorithm's"
+LISTINGS = "no page; listings of /opt/ml in logs of real jobs have these files"
+SDK = "no page; SageMaker's Python SDK sends this header where the caller names none"
+NETWORKS = "no page; a client's timeout or a lost connection ends a body like this"
+PROCESSORS = "no page; instances have x86-64 processors, those of Graviton arm64"
+PRACTICE = "no page; good practice for containers"
+
 RULES = (
     Rule(
         training.check_good_input_trains,
@@ -55,7 +63,7 @@ RULES = (
     Rule(
         training.check_undocumented_files_are_passed_over,
         "train",
-        "listings of /opt/ml in logs of real jobs; the guide does not mention these files",
+        LISTINGS,
         "take the channels from inputdataconfig.json rather than from a listing of /opt/ml/input/data",
     ),
     Rule(
@@ -127,31 +135,31 @@ RULES = (
     Rule(
         serving.check_any_accept_is_default,
         "serve",
-        INFERENCE,
+        SDK,
         "treat */* and a missing Accept header as the default",
     ),
     Rule(
         serving.check_unknown_content_type_is_refused,
         "serve",
-        INFERENCE,
+        JOB_LOGS,
         "answer 415 and name the content types that are read; batch transform reports a 4xx as the client's error",
     ),
     Rule(
         serving.check_empty_body_is_refused,
         "serve",
-        INFERENCE,
+        JOB_LOGS,
         "check the body's length before parsing and answer 400",
     ),
     Rule(
         serving.check_bad_body_is_refused,
         "serve",
-        INFERENCE,
+        JOB_LOGS,
         "answer what cannot be parsed with 400; a 5xx is tried again, up to three times",
     ),
     Rule(
         serving.check_refusal_says_why,
         "serve",
-        INFERENCE,
+        JOB_LOGS,
         "send the reason as text or JSON: the caller's ModelError carries this body and nothing else",
     ),
     Rule(
@@ -169,13 +177,13 @@ RULES = (
     Rule(
         serving.check_cut_off_body_does_no_harm,
         "serve",
-        INFERENCE,
+        NETWORKS,
         "treat a connection that ends early as that request's end, not as the server's",
     ),
     Rule(
         serving.check_32_at_once_are_answered,
         "serve",
-        INFERENCE,
+        BATCH,
         "serve with several threads or processes and a listen queue, and share no state between requests",
     ),
     Rule(
@@ -205,7 +213,7 @@ RULES = (
     Rule(
         image.check_architecture_is_known,
         "image",
-        DOCKERFILE,
+        PROCESSORS,
         "build with --platform linux/amd64; an image of another architecture ends with 'exec format error'",
     ),
     Rule(
@@ -235,13 +243,13 @@ RULES = (
     Rule(
         image.check_works_on_a_read_only_root,
         "image",
-        "no page; good practice for a container",
+        PRACTICE,
         "write below /opt/ml and /tmp alone (HOME=/tmp helps many libraries)",
     ),
     Rule(
         image.check_works_without_capabilities,
         "image",
-        "no page; good practice for a container",
+        PRACTICE,
         "do not switch users or bind ports below 1024 in the container",
     ),
 )

@@ -17,12 +17,13 @@ from pathlib import Path
 from toolkit.conformance import client, servers
 from toolkit.conformance.opt_ml import OptMl
 from toolkit.conformance.processes import Running, tail, told
-from toolkit.conformance.samples import Sample
+from toolkit.conformance.samples import Body, Sample
 from toolkit.conformance.servers import DEFAULT_PORT, Server
 from toolkit.conformance.targets import Confined, Target
 from toolkit.conformance.verdicts import Failed, NotApplicable
 from toolkit.errors import BadOption
 
+NO_BODY = "no body is known that the server answers; give one by --body"
 JOB = {
     "TRAINING_JOB_NAME": "byoa-check",
     "TRAINING_JOB_ARN": "arn:aws:sagemaker:us-east-1:123456789012:training-job/byoa-check",
@@ -159,6 +160,15 @@ class Trial:
             self.start_server()
         return self._server
 
+    @cached_property
+    def answered(self) -> list[Body]:
+        """The sample bodies that the server answers with 200. Raises NotApplicable where there is none."""
+        self.must_serve()
+        found = [body for body in self.sample.bodies if self._is_answered(body)]
+        if not found:
+            raise NotApplicable(NO_BODY)
+        return found
+
     def start_server(self, port: int | None = None, confined: Collection[Confined] = ()) -> Server:
         """Starts the shared server, again if it runs, perhaps on another port. Raises Failed where it stays silent."""
         self.must_have("serve")
@@ -198,6 +208,12 @@ class Trial:
         elif "train" in self.target.programs:
             shutil.copytree(self.well_trained.tree.model, tree.model, symlinks=True, dirs_exist_ok=True)
         return tree
+
+    def _is_answered(self, body: Body) -> bool:
+        try:
+            return client.invoke(self.server.port, body.content, body.content_type).status == 200
+        except client.Unanswered:
+            return False
 
     def _job(self, files: Mapping[str, bytes], hyperparameters: Mapping[str, str]) -> OptMl:
         tree = self._new_tree()
