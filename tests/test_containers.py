@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import uuid
@@ -113,17 +114,17 @@ def served_in_container(image: str, root: Path):
 @contextmanager
 def running(command: list[object], port: int, path: str = "/"):
     """A program that answers on a port of this machine, started and, at the end, stopped."""
-    process = subprocess.Popen([str(word) for word in command], env=VARIABLES, stderr=subprocess.PIPE)
     url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
-    try:
-        while not answers(url + path):
-            assert process.poll() is None, process.stderr.read().decode()
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        yield url
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([str(word) for word in command], env=VARIABLES, stdout=log, stderr=log)
+        try:
+            while not answers(url + path):
+                assert process.poll() is None and time.monotonic() < deadline, log.seek(0) or log.read().decode()
+                time.sleep(0.005)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
 
 
 def answers(url: str) -> bool:
