@@ -34,6 +34,12 @@ def test_a_manifest_names_files_below_its_prefix(tmp_path):
     assert [file.path for file in found] == [tmp_path / "data" / "sub" / "b.csv", tmp_path / "data" / "a.csv"]
 
 
+def test_a_file_named_twice_is_read_once(tmp_path):
+    (tmp_path / "a.csv").touch()
+    (tmp_path / "m").write_text(json.dumps([{"prefix": "."}, "a.csv", "a.csv"]))
+    assert names(find(tmp_path / "m", tmp_path / "out", "ManifestFile")) == [("a.csv", "a.csv.out")]
+
+
 def message(*arguments):
     with pytest.raises(BadOption) as error:
         find(*arguments)
@@ -52,6 +58,11 @@ def test_an_empty_folder_is_an_error(tmp_path):
 def test_the_output_must_not_become_the_next_input(tmp_path):
     expected = f"the output folder {tmp_path / 'out'} must not lie inside of the input folder {tmp_path}"
     assert message(tmp_path, tmp_path / "out") == expected
+
+
+def test_the_output_must_be_a_folder(tmp_path):
+    (tmp_path / "out").touch()
+    assert message(tmp_path, tmp_path / "out") == f"the output {tmp_path / 'out'} must be a folder; it is a file"
 
 
 def test_the_data_type_is_one_of_two(tmp_path):

@@ -318,6 +318,12 @@ FILTERING = {
         b'{"SageMakerInput":[1],"SageMakerOutput":{"n":3}}\n',
     ),
     "a former answer is overwritten": (b'{"SageMakerOutput":1}\n', JSONL | JOIN, length, b'{"SageMakerOutput":21}\n'),
+    "an identifier of many digits is not rounded": (
+        b'{"id":123456789012345678901234567890}\n',
+        JSONL | JOIN,
+        labelled,
+        b'{"id":123456789012345678901234567890,"SageMakerOutput":{"n":37}}\n',
+    ),
     "names of the joined object": (
         b'{"id":1,"x":[2]}\n',
         JSONL | JOIN | {"input_filter": "$.x", "output_filter": "$['id','SageMakerOutput']"},

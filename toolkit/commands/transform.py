@@ -135,15 +135,17 @@ def _summarize(job: TransformJob, result: Result, seconds: float) -> None:
 
 
 def _explain(job: TransformJob, model: list[Path], algorithm: str, url: str) -> None:
-    settings = resolved(job.settings, {})
     if url:
-        _tell(job, settings, Container(url, settings).ask)
+        container = Container(url, job.settings)
+        container.wait_until_ready()
+        _tell(job, resolved(job.settings, container.execution_parameters()), container.ask)
+        container.close()
         return
     from toolkit.serving.inference import load
 
     with models.unpacked(model[0]) as model_dir:
         inference = load(algorithm, model_dir)
-        _tell(job, settings, lambda *request: inference.answer(*request).body)
+        _tell(job, resolved(job.settings, {}), lambda *request: inference.answer(*request).body)
 
 
 def _tell(job: TransformJob, settings: Settings, ask) -> None:

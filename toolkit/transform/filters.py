@@ -8,6 +8,7 @@ Source: the Developer Guide's "Associate Prediction Results with Input Records".
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from toolkit.transform.records import Request
 from toolkit.transform.settings import Settings
 
 _FIELD = re.compile(rb'("(?:[^"]|"")*"|[^",]*)(,|$)')  # RFC 4180
+_LONG = re.compile(rb"\d{19}")  # orjson rounds integers of more than 64 bits, and identifiers may be such
 
 
 class RecordFormat(Protocol):
@@ -75,13 +77,16 @@ class JsonRecords:
     def read(self, record: bytes) -> Any:
         """The value that the text spells."""
         try:
-            return orjson.loads(record)
-        except orjson.JSONDecodeError as error:
+            return json.loads(record) if _LONG.search(record) else orjson.loads(record)
+        except ValueError as error:
             raise BadPayload(f"the record must be JSON; got {record[:40]!r}") from error
 
     def write(self, value: Any) -> bytes:
         """The value in one line."""
-        return orjson.dumps(value)
+        try:
+            return orjson.dumps(value)
+        except TypeError:  # an integer of more than 64 bits
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
     def join(self, record: Any, answer: Any) -> dict[str, Any]:
         """An object gains SageMakerOutput; anything else becomes SageMakerInput beside it."""

@@ -29,12 +29,14 @@ class InputFile:
 def find(source: Path, output: Path, data_type: str = "S3Prefix") -> list[InputFile]:
     """The input files of `source`. Names that begin with a dot are passed over.
 
-    Raises BadOption where there are none, or where the output folder would lie inside of the input.
+    Raises BadOption where there are none, where the output is no folder, or where it would lie inside of the input.
     """
     if data_type not in ("S3Prefix", "ManifestFile"):
         raise BadOption(f"S3DataType must be S3Prefix or ManifestFile; got {data_type!r}")
     if not source.exists():
         raise BadOption(f"no file or folder {source}")
+    if output.exists() and not output.is_dir():
+        raise BadOption(f"the output {output} must be a folder; it is a file")
     if data_type == "ManifestFile":
         return _of_manifest(source)
     if source.is_file():
@@ -52,7 +54,7 @@ def _of_manifest(manifest: Path) -> list[InputFile]:
     try:
         head, *names = json.loads(manifest.read_bytes())
         prefix = manifest.parent / head["prefix"]
-        files = [InputFile(prefix / name, name) for name in names]
+        files = [InputFile(prefix / name, name) for name in dict.fromkeys(names)]
     except (ValueError, TypeError, KeyError) as error:
         must = 'a JSON array such as [{"prefix": "folder/"}, "a.csv", "b.csv"]'
         raise BadOption(f"the manifest {manifest} must be {must}") from error
