@@ -1,4 +1,4 @@
-"""That cutting neither loses nor adds a byte, whatever the records; the exact requests stand in test_specification.py."""
+"""That cutting neither loses nor adds a byte, whatever the records; exact requests are in test_specification.py."""
 
 import re
 import tempfile
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transform.frames import MAGIC, recordio, tfrecord
 
 from toolkit.errors import BadPayload, PayloadTooLarge
 from toolkit.transform import records
 from toolkit.transform.framing import Line
 from toolkit.transform.settings import Settings
+from transform.frames import MAGIC, recordio, tfrecord
 
 LINES = st.lists(st.text("ab,\r", max_size=12).map(lambda text: text.encode() + b"\n"), max_size=30)
 PAYLOADS = st.lists(st.binary(max_size=12) | st.just(MAGIC), max_size=30)
