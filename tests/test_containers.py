@@ -232,16 +232,17 @@ def layers(registry: str, repository: str) -> list[dict]:
     return manifest["layers"]
 
 
-def test_an_image_is_built_pushed_and_pulled_back(registry, logins, aws, tmp_path):
+def test_an_image_is_built_pushed_and_pulled_back(registry, logins, aws):
     chosen = {"BASE_IMAGE": BASE, "WHEELHOUSE": "wheelhouse", "ECR_REGISTRY": registry}
     told = run(ROOT / "scripts" / "build_and_push", "kmeans", **logins, **aws, **chosen)
     address = f"{registry}/kmeans:latest"
     assert told.splitlines()[-1] == address
-    elsewhere = ["podman", "--root", tmp_path / "store", "--runroot", tmp_path / "run"]  # which has no image yet
-    run(*elsewhere, "pull", address, **logins)
     identity = ["image", "inspect", "--format={{.Id}}", address]
-    assert run(*elsewhere, *identity) == run("podman", *identity)
-    run(*elsewhere, "rmi", address)
+    with tempfile.TemporaryDirectory() as store:  # which has no image yet; podman wants its path short
+        elsewhere = ["podman", "--root", f"{store}/root", "--runroot", f"{store}/run"]
+        run(*elsewhere, "pull", address, **logins)
+        assert run(*elsewhere, *identity) == run("podman", *identity)
+        run(*elsewhere, "rmi", address)
 
 
 def test_nobody_pushes_without_the_token(registry, logins, images):
