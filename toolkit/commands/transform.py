@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -92,9 +93,8 @@ def _settings(content_type: str | None, n_transforms: int | None, options: dict)
 
 def _run(job: TransformJob, model: list[Path], algorithm: str, url: str, n_workers: int) -> None:
     start = time.perf_counter()
-    with click.progressbar(
-        length=sum(file.path.stat().st_size for file in job.files), file=sys.stderr, item_show_func=lambda shown: shown
-    ) as bar:
+    n_bytes = sum(file.path.stat().st_size for file in job.files)
+    with click.progressbar(length=n_bytes, file=sys.stderr, item_show_func=lambda shown: shown) as bar:
         job.progress = _Progress(bar, start)
         try:
             result = _result(job, model, algorithm, url, n_workers)
@@ -136,10 +136,9 @@ def _summarize(job: TransformJob, result: Result, seconds: float) -> None:
 
 def _explain(job: TransformJob, model: list[Path], algorithm: str, url: str) -> None:
     if url:
-        container = Container(url, job.settings)
-        container.wait_until_ready()
-        _tell(job, resolved(job.settings, container.execution_parameters()), container.ask)
-        container.close()
+        with closing(Container(url, job.settings)) as container:
+            container.wait_until_ready()
+            _tell(job, resolved(job.settings, container.execution_parameters()), container.ask)
         return
     from toolkit.serving.inference import load
 

@@ -78,7 +78,7 @@ class JsonRecords:
         """The value that the text spells."""
         try:
             return json.loads(record) if _LONG.search(record) else orjson.loads(record)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadPayload(f"the record must be JSON; got {record[:40]!r}") from error
 
     def write(self, value: Any) -> bytes:
@@ -111,15 +111,9 @@ class Processing:
         self.joins = settings.join_source == "Input"
         self.shapes_input = bool(self.input_filter.steps)
         self.shapes_output = self.joins or bool(self.output_filter.steps)
-        self.input_format = (
-            self._format("ContentType", settings.content_type) if self.shapes_input or self.joins else None
-        )
+        self.input_format = self._format("ContentType", settings.content_type) if self.needs_records else None
         self.output_format = self._format("Accept", settings.accept) if self.shapes_output else None
-        for path in (self.input_filter, self.output_filter):
-            if CsvRows in map(type, (self.input_format, self.output_format)) and not path.fits_columns:
-                raise BadOption(
-                    f"a filter of text/csv must select columns by their places, such as $[1:]; got {path.text!r}"
-                )
+        self._check_columns()
         if self.joins:
             self._check_join()
 
@@ -136,17 +130,22 @@ class Processing:
             )
         return FORMATS[name]()
 
+    def _check_columns(self) -> None:
+        if CsvRows not in (type(self.input_format), type(self.output_format)):
+            return
+        for path in (self.input_filter, self.output_filter):
+            if not path.fits_columns:
+                must = "a filter of text/csv must select columns by their places, such as $[1:]"
+                raise BadOption(f"{must}; got {path.text!r}")
+
     def _check_join(self) -> None:
-        settings = self.settings
-        types = [media_types.parse(text).name for text in (settings.content_type, settings.accept)]
-        if types[0] != types[1]:
-            raise BadOption(f"with a join, Accept must be the ContentType {types[0]!r}; got {types[1]!r}")
-        if settings.split_type != settings.assemble_with or (
-            self.output_format.lines and settings.split_type != "Line"
-        ):
-            wanted = "Line" if self.output_format.lines else "equal, None or Line"
-            got = f"{settings.split_type!r} and {settings.assemble_with!r}"
-            raise BadOption(f"with a join of {types[0]}, SplitType and AssembleWith must be {wanted}; got {got}")
+        given, accept = (media_types.parse(text).name for text in (self.settings.content_type, self.settings.accept))
+        if given != accept:
+            raise BadOption(f"with a join, Accept must be the ContentType {given!r}; got {accept!r}")
+        split, assembled, of_lines = self.settings.split_type, self.settings.assemble_with, self.output_format.lines
+        if split != assembled or (of_lines and split != "Line"):
+            must = f"SplitType and AssembleWith must be {'Line' if of_lines else 'equal, None or Line'}"
+            raise BadOption(f"with a join of {given}, {must}; got {split!r} and {assembled!r}")
 
     def sent(self, request: Request) -> bytes:
         """What goes to the model of a request."""

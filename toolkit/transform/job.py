@@ -15,13 +15,14 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from toolkit.errors import ToolkitError, UserError
+from toolkit.errors import ToolkitError
 from toolkit.transform import records
 from toolkit.transform.container import Container
 from toolkit.transform.exchanges import Piece, Refused
@@ -38,7 +39,10 @@ Progress = Callable[[int, int], None]  # bytes of input and records that are don
 
 @dataclass
 class Result:
-    """What a job did: the names of the files that it stored, and the reason for each input file that failed."""
+    """What a job did: the names of the files that it stored, and the reason for each input file that failed.
+
+    The numbers count what was answered, in files that failed later too.
+    """
 
     stored: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
@@ -85,28 +89,19 @@ class TransformJob:
         Raises BadOption for settings that do not go together, ContainerFault where nobody answers /ping.
         """
         Processing(self.settings)
-        container = Container(url, self.settings)
-        container.wait_until_ready()
-        self.settings = resolved(self.settings, container.execution_parameters())
-        container.close()
+        with closing(Container(url, self.settings)) as container:
+            container.wait_until_ready()
+            self.settings = resolved(self.settings, container.execution_parameters())
         return self.run([ContainerWorker(url, self.settings) for _ in range(self.settings.max_concurrent_transforms)])
 
     def run(self, workers: list[Worker]) -> Result:
         """Runs with these workers, which are closed at the end; the settings must be resolved."""
-        is_new = not self.output.exists()
-        self.output.mkdir(parents=True, exist_ok=True)
-        hidden = Path(tempfile.mkdtemp(prefix=".transform-", dir=self.output))
         result = Result()
-        try:
-            with Workers(workers) as team:
-                parts = _ahead(self._parts(team, result), PARTS_PER_WORKER * len(team))
-                for file, of_file in groupby(parts, attrgetter("file")):
-                    self._store(of_file, hidden / file.output_name, file, result)
-            self._publish(hidden, result)
-        finally:
-            shutil.rmtree(hidden)
-            if is_new and not any(self.output.iterdir()):
-                self.output.rmdir()
+        with Workers(workers) as team, _drafts(self.output) as drafts:
+            parts = _ahead(self._parts(team, result), PARTS_PER_WORKER * len(team))
+            for file, of_file in groupby(parts, attrgetter("file")):
+                self._store(of_file, drafts / file.output_name, file, result)
+            self._publish(drafts, result)
         return result
 
     def _parts(self, team: Workers, result: Result) -> Iterator[Part]:
@@ -147,11 +142,25 @@ class TransformJob:
         result.n_bytes += part.n_bytes
         self.progress(part.n_bytes, piece.n_records)
 
-    def _publish(self, hidden: Path, result: Result) -> None:
+    def _publish(self, drafts: Path, result: Result) -> None:
         for name in result.stored:
             place = self.output / name
             place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(hidden / name, place)
+            os.replace(drafts / name, place)
+
+
+@contextmanager
+def _drafts(output: Path) -> Iterator[Path]:
+    """A hidden folder below the output folder; both go at the end, the output folder if it is new and empty."""
+    is_new = not output.exists()
+    output.mkdir(parents=True, exist_ok=True)
+    drafts = Path(tempfile.mkdtemp(prefix=".transform-", dir=output))
+    try:
+        yield drafts
+    finally:
+        shutil.rmtree(drafts)
+        if is_new and not any(output.iterdir()):
+            output.rmdir()
 
 
 def _ahead(parts: Iterator[Part], n_ahead: int) -> Iterator[Part]:
@@ -172,7 +181,7 @@ def _raising(error: Exception) -> Future[Piece]:
 
 def reason(error: Exception, n_before: int) -> str:
     """Why a file failed, as SageMaker sorts it: the caller's fault or the container's, and at which of its records."""
-    fault = "ClientError" if isinstance(error, UserError) or getattr(error, "status", 500) < 500 else "AlgorithmError"
+    fault = "ClientError" if getattr(error, "status", 500) < 500 else "AlgorithmError"
     if not isinstance(error, Refused):
         return f"{fault}: {error}"
     first, last = n_before + error.record + 1, n_before + error.record + error.n_records

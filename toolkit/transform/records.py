@@ -65,7 +65,7 @@ def blocks(path: Path, settings: Settings) -> Iterator[Block]:
     whole = settings.split_type == "None" or (limit is None and settings.strategy == "MultiRecord")
     with path.open("rb") as raw, opened(raw, settings) as file:
         try:
-            yield from _whole(path, file, limit, raw) if whole else _cut(path, file, settings, raw)
+            yield from _whole(path, file, limit) if whole else _cut(path, file, settings, raw)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise BadPayload(f"the file must be gzip as CompressionType says; {error}".rstrip(".")) from error
 
@@ -75,7 +75,7 @@ def opened(raw: BinaryIO, settings: Settings) -> BinaryIO:
     return gzip.GzipFile(fileobj=raw) if settings.compression_type == "Gzip" else raw
 
 
-def _whole(path: Path, file: BinaryIO, limit: int | None, raw: BinaryIO) -> Iterator[Block]:
+def _whole(path: Path, file: BinaryIO, limit: int | None) -> Iterator[Block]:
     head = file.read(1 if limit is None else limit + 1)
     if limit is not None and len(head) > limit:
         raise PayloadTooLarge(f"the file has more than {_limit(limit)}; a SplitType would cut it into records")
@@ -100,9 +100,8 @@ class Cutter:
         self.file = file
         self.framing = framing
         self.limit = _framed_limit(settings)
-        self.size = (
-            self.limit if settings.strategy == "MultiRecord" else min(SINGLE_RECORDS, self.limit or SINGLE_RECORDS)
-        )
+        wanted = SINGLE_RECORDS if settings.strategy == "SingleRecord" else self.limit
+        self.size = min(wanted, self.limit or wanted)
         self.buffer = bytearray(self.size + 1)  # one byte more tells whether the file goes on
         self.filled = 0
         self.offset = 0
