@@ -96,7 +96,7 @@ def test_the_users_own_input_is_used(tmp_path):
     given = ["--train-data", tmp_path / "train.csv", "-p", "rate=7", "--body", tmp_path / "row.csv"]
     rules = ["--only", "each-content-type-is-answered", "--json", "--port", free_port()]
     run = check("--command", program(PROGRAMS / "sound.py"), *given, *rules)
-    assert json.loads(run.stdout)["results"][0]["seen"].startswith("text/csv: 200, 5 bytes of application/json")
+    assert json.loads(run.stdout)["results"][0]["seen"].startswith("200 to text/csv in ")
 
 
 def test_a_model_is_served_without_training(tmp_path):
@@ -202,7 +202,7 @@ def test_a_body_is_taken_from_training_rows_only_where_they_have_no_labels(tmp_p
     rules = ["--only", "each-content-type-is-answered", "--json", "--port", free_port()]
     given = ["--command", program(PROGRAMS / "sound.py"), "--train-data", tmp_path / "train.csv", *rules]
     result = json.loads(check(*given, "--content-type", "text/csv;label_size=0").stdout)["results"][0]
-    assert (result["result"], result["seen"][:32]) == ("pass", "text/csv: 200, 10 bytes of appli")
+    assert (result["result"], result["seen"][:19]) == ("pass", "200 to text/csv in ")
     result = json.loads(check(*given).stdout)["results"][0]
     no_body = "no body is known that the server answers; give one by --body"
     assert (result["result"], result["seen"]) == ("not applicable", no_body)

@@ -10,10 +10,11 @@ import pytest
 
 from toolkit.conformance import rules, samples
 from toolkit.conformance.client import free_port
-from toolkit.conformance.rules import FAIL, NOT_APPLICABLE, PASS
+from toolkit.conformance.rules import FAIL, NOT_APPLICABLE, PASS, Rule
 from toolkit.conformance.table import RULES
 from toolkit.conformance.targets import CommandTarget
 from toolkit.conformance.trial import Patience, Trial
+from toolkit.conformance.verdicts import expect
 
 HERE = Path(__file__).parent
 SAMPLE = samples.built_in()
@@ -181,6 +182,23 @@ def test_where_training_fails_nothing_is_served():
     found = results(target([HERE / "broken.py", "NeedsALicence"]))
     assert list(broken(found)) == ["good-input-trains"]
     assert found["server-starts"].seen == "training on good input failed"
+
+
+def check_model_is_small(trial):
+    """The model has at most 100 bytes.
+
+    Budgets of our own are rules like any other.
+    """
+    n_bytes = sum(path.stat().st_size for path in trial.well_trained.tree.model_files())
+    expect(n_bytes <= 100, f"{n_bytes} bytes")
+    return f"{n_bytes} bytes"
+
+
+def test_a_rule_of_ones_own_runs_beside_the_others():
+    own = Rule(check_model_is_small, "train", "our budget", "round the means")
+    assert (own.name, own.sentence) == ("model-is-small", "The model has at most 100 bytes")
+    found = results(target([HERE / "sound.py"], ["train"]), [*about("train"), own])
+    assert broken(found) == {"model-is-small": "110 bytes"}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

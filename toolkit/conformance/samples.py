@@ -5,6 +5,7 @@ A user's own files take the place of the built-in ones, which suit algorithms th
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -12,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from toolkit.dataset import Dataset
+from toolkit.formats import table
 
 GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
 JUNK = bytes(range(256)) * 16
@@ -117,10 +121,22 @@ def _csv(rows: np.ndarray) -> bytes:
 
 
 def _bodies(rows: np.ndarray) -> tuple[Body, ...]:
-    """The same rows in every content type that all our algorithms read."""
+    """The same rows in every content type that our programs read; those that the guide shows are spelled out here."""
     instances = [{"features": row.tolist()} for row in rows]
-    return (
-        Body(_csv(rows), "text/csv"),
-        Body(json.dumps({"instances": instances}).encode(), "application/json"),
-        Body("".join(json.dumps(instance) + "\n" for instance in instances).encode(), "application/jsonlines"),
-    )
+    shown = {
+        "text/csv": _csv(rows),
+        "application/json": json.dumps({"instances": instances}).encode(),
+        "application/jsonlines": "".join(json.dumps(instance) + "\n" for instance in instances).encode(),
+    }
+    written = {
+        content_type: _written(rows, content_type) for content_type in table.WRITERS if content_type not in shown
+    }
+    return tuple(Body(content, content_type) for content_type, content in (shown | written).items())
+
+
+def _written(rows: np.ndarray, content_type: str) -> bytes:
+    file = io.BytesIO()
+    writer = table.writer(content_type, file)
+    writer.write(Dataset(rows.astype(np.float32)))
+    writer.finish()
+    return file.getvalue()
