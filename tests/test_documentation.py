@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 COMMANDS = byoa.list_commands(None)
 BLOCKS = re.findall(r"^```(console|python|yaml)(?: title=(\S+))?\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-OUTSIDE = ("scripts/", "git clone", "docker", "pip install")  # run by CI itself, or by other tests
+OUTSIDE = ("scripts/",)  # run by CI itself
 
 
 @pytest.fixture
@@ -56,12 +56,12 @@ def free_port() -> int:
 def examples(block: str) -> list[tuple[str, str]]:
     """The commands of a console block, each with the output that is shown behind it."""
     parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
-    pattern = re.compile(r"((?:.*\\\n)*.*\n)(.*)", re.DOTALL)
+    pattern = re.compile(r"((?:[^\n]*\\\n)*[^\n]*\n)(.*)", re.DOTALL)
     return [pattern.fullmatch(part).groups() for part in parts]
 
 
 def shown_as(expected: str, got: str) -> bool:
-    """Whether the output is what is shown, where `...` stands for anything and numbers for seconds may differ."""
+    """Whether the output is what is shown, where `...` stands for anything."""
     pattern = re.escape(expected.strip()).replace(r"\.\.\.", ".*")
     return re.fullmatch(pattern, got.strip(), re.DOTALL) is not None
 
@@ -114,4 +114,4 @@ def test_the_documents_name_what_exists():
     for document in ("README.md", "CONTRIBUTING.md", "scripts/README.md"):
         text = (ROOT / document).read_text()
         for path in re.findall(r"`((?:toolkit|algorithms|dockerfiles|tests|scripts|examples|benchmarks)/[\w./-]*)`", text):
-            assert (ROOT / path).exists(), f"{document} names {path}"
+            assert "NAME" in path or (ROOT / path).exists(), f"{document} names {path}"
