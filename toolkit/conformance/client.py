@@ -73,7 +73,7 @@ def invoke(port: int, body: bytes, content_type: str, accept: str | None = None)
 
 
 def cut_off(port: int, body: bytes, content_type: str) -> None:
-    """Promises twice the body and hangs up after half of it; whether a server is still there, the next request tells."""
+    """Promises twice the body and hangs up after half of it; whether the server lives on, the next request tells."""
     headers = (f"Host: {HOST}", f"Content-Type: {content_type}", f"Content-Length: {2 * len(body)}")
     head = "\r\n".join(["POST /invocations HTTP/1.1", *headers, "", ""])
     with contextlib.suppress(OSError), socket.create_connection((HOST, port), PING_SECONDS) as connection:
