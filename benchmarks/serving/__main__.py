@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import statistics
+import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -41,6 +43,7 @@ MEMORY_BARS = (65, 120)  # MB: idle, after the load
 @click.option("--seconds", default=1.0, show_default=True, help="Of load for each figure and round.")
 def main(only: tuple[str, ...], rounds: int, seconds: float) -> None:
     """Measure serving."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     chosen = [server for server in SERVERS if not only or server.name in only]
     for server in chosen:
         if server.missing:

@@ -33,7 +33,10 @@ def request(path: str, body: bytes, headers: dict[str, str]) -> bytes:
 
 
 def run(port: int, message: bytes, n_connections: int, seconds: float) -> Load:
-    """Sends `message` over `n_connections` for that long. Raises ValueError for an answer other than 200."""
+    """Sends `message` over `n_connections` for that long, and until there is an answer.
+
+    Raises ValueError for an answer other than 200.
+    """
     clients = [Client(port, message) for _ in range(n_connections)]
     selector = selectors.DefaultSelector()
     for client in clients:
@@ -42,7 +45,7 @@ def run(port: int, message: bytes, n_connections: int, seconds: float) -> Load:
     for client in clients:
         client.send()
     latencies: list[float] = []
-    while time.perf_counter() < start + seconds:
+    while time.perf_counter() < start + seconds or not latencies:
         for key, _ in selector.select(1):
             if (latency := key.data.receive()) is not None:
                 latencies.append(latency)

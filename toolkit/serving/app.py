@@ -14,7 +14,6 @@ Source: the Developer Guide's "Use Your Own Inference Code" pages, for hosting a
 from __future__ import annotations
 
 import logging
-import os
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
@@ -25,7 +24,7 @@ from toolkit.serving import openapi, replies, request_log
 from toolkit.serving.inference import Inference
 from toolkit.serving.limits import Room, Turns, deadline, read_body
 from toolkit.serving.metrics import Metrics
-from toolkit.serving.request_log import Record
+from toolkit.serving.request_log import Record, new_id
 
 CUSTOM_ATTRIBUTES = "HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES"  # as WSGI spells request headers
 INFERENCE_ID = "HTTP_X_AMZN_SAGEMAKER_INFERENCE_ID"
@@ -71,7 +70,7 @@ def create_app(inference: Inference, settings: ServerSettings, metrics: Metrics 
 
     @app.before_request
     def begin():
-        g.record = Record(request.environ.get(INFERENCE_ID) or os.urandom(8).hex())
+        g.record = Record(request.environ.get(INFERENCE_ID) or new_id())
 
     @app.after_request
     def end(response: Response) -> Response:

@@ -17,9 +17,10 @@ from gunicorn.http.errors import ParseException
 from gunicorn.http.unreader import SocketUnreader
 
 from toolkit.environment import Limit
-from toolkit.errors import BadPayload, SlowClient
-from toolkit.serving import replies
+from toolkit.errors import BadPayload, SlowClient, ToolkitError
+from toolkit.serving import replies, request_log
 from toolkit.serving.limits import DEADLINE, PIECE_BYTES
+from toolkit.serving.request_log import Record, new_id
 
 KEEP_ALIVE_SECONDS = 75  # between requests; longer than the minute that load balancers keep connections
 LAST_WORD_SECONDS = 1  # for an error that the main thread sends
@@ -35,6 +36,7 @@ class Connection:
         self.worker = worker
         self.sock = sock
         self.addresses = client, server
+        self.linger_seconds = LINGER_SECONDS
         self.deadline = float("inf")  # of the request that the application works on
         self.answering = threading.Lock()  # held by the thread that answers it
         self.parser = http.get_parser(worker.cfg, sock, client)
@@ -46,11 +48,11 @@ class Connection:
             while self.answer_next():
                 pass
         except SlowClient as error:
-            self.send(*replies.of(error, None))
+            self.refuse(error)
         except OSError:  # the client is gone or silent: there is nobody to tell
-            pass
+            self.linger_seconds = 0
         except ParseException as error:
-            self.send(*replies.of(BadPayload(f"the request must be HTTP/1.1; {error}"), None))
+            self.refuse(BadPayload(f"the request must be HTTP/1.1; {error}"))
         except Exception:
             log.exception("a connection failed")
         finally:
@@ -62,6 +64,7 @@ class Connection:
         self.unreader.deadline = None
         request = next(self.parser, None)
         if not request:
+            self.linger_seconds = 0
             return False
         outbox = Outbox(self.sock)
         response, environ = wsgi.create(request, outbox, *self.addresses, self.worker.cfg)
@@ -81,13 +84,16 @@ class Connection:
         self.answering.release()
         return not response.should_close()
 
-    def answer_for_the_application(self, error: Exception) -> None:
+    def answer_for_the_application(self, error: ToolkitError) -> None:
         """Answers, from the main thread, a request that the application works on, if there is one."""
         if self.deadline < float("inf") and self.answering.acquire(blocking=False):
-            self.send(*replies.of(error, None))
+            self.refuse(error)
 
-    def send(self, status: int, body: bytes) -> None:
-        """Writes an error and says that the connection ends."""
+    def refuse(self, error: ToolkitError) -> None:
+        """Answers a request that has not reached the application, or not come back; the connection ends."""
+        record = Record(new_id(), error=error)
+        status, body = replies.of(error, record.request_id)
+        request_log.write(record, {}, status, len(body))
         head = f"HTTP/1.1 {status} Error\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         with contextlib.suppress(OSError):  # the client may be gone
             self.sock.settimeout(LAST_WORD_SECONDS)
@@ -101,7 +107,7 @@ class Connection:
     def close(self) -> None:
         """Closes so that the client can read the last answer: what it still sends is taken and dropped."""
         self._shut_down(socket.SHUT_WR)
-        end = time.monotonic() + LINGER_SECONDS
+        end = time.monotonic() + self.linger_seconds
         with contextlib.suppress(OSError):  # the client may be gone, or silent for too long
             while (left := end - time.monotonic()) > 0:
                 self.sock.settimeout(left)

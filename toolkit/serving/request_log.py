@@ -34,13 +34,21 @@ class Record:
         return time.perf_counter() - self.start
 
 
+def new_id() -> str:
+    """An id for a request whose client gives it none."""
+    return os.urandom(8).hex()
+
+
 def write(record: Record, environ: Mapping[str, Any], status: int, bytes_out: int | None) -> None:
-    """Writes the line of a request in one system call, so that the lines of several workers do not mix."""
+    """Writes the line of a request in one system call, so that the lines of several workers do not mix.
+
+    `environ` is the request's as WSGI has it, empty where it could not be read so far.
+    """
     line = {
         "time": datetime.now(UTC),
         "request_id": record.request_id,
-        "method": environ["REQUEST_METHOD"],
-        "path": environ["PATH_INFO"],
+        "method": environ.get("REQUEST_METHOD"),
+        "path": environ.get("PATH_INFO"),
         "status": status,
         "ms": round(1000 * record.seconds, 3),
         "content_type": environ.get("CONTENT_TYPE"),
