@@ -68,13 +68,16 @@ def measure_peers(scratch: Path, n_rows: int, rounds: int) -> None:
 
 
 def measure_scale(scratch: Path, sizes: list[int]) -> None:
-    """Prints the cost of a row, and the memory of the largest process, for files of these many rows."""
-    print("    rows   MB of CSV   wall s   CPU s   CPU us/row   peak MB   (k-means-10 on 50 columns)")
-    for n_rows in sizes:
+    """Prints the cost of a row beyond the start, and the memory of the largest process, for files of so many rows."""
+    print("     rows   MB of CSV   wall s   CPU s   CPU us/row beyond start   peak MB   (k-means-10 on 50 columns)")
+    start = None
+    for n_rows in [1, *sizes]:
         apart(prepare_invented, scratch, n_rows)
-        wall, cpu, peak = middle([measured("byoa", "kmeans", scratch) for _ in range(3)])
+        wall, cpu, peak = middle([measured("byoa", "kmeans", scratch) for _ in range(5)])
         size = (scratch / "data.csv").stat().st_size / 1e6
-        print(f"{n_rows:9,} {size:10.1f} {wall:9.3f} {cpu:7.3f} {1e6 * cpu / n_rows:12.2f} {peak:9.0f}")
+        each = "" if start is None else f"{1e6 * (cpu - start) / n_rows:.2f}"
+        print(f"{n_rows:9,} {size:11.1f} {wall:8.3f} {cpu:7.3f} {each:>25} {peak:9.0f}", flush=True)
+        start = cpu if start is None else start
 
 
 def apart(prepare, *arguments) -> None:

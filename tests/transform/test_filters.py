@@ -13,6 +13,10 @@ REFUSED = {
         {"input_filter": "$[1:]"},
         f"with filters or a join, ContentType must be one of {TYPES}; got None",
     ),
+    "a content type that is none": (
+        {"input_filter": "$[1:]", "content_type": ";"},
+        f"with filters or a join, ContentType must be one of {TYPES}; got ';'",
+    ),
     "a filter of records that are not text": (
         CSV | {"content_type": "application/x-recordio-protobuf", "input_filter": "$[1:]"},
         f"with filters or a join, ContentType must be one of {TYPES}; got 'application/x-recordio-protobuf'",

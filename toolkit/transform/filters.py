@@ -123,7 +123,7 @@ class Processing:
         return self.shapes_input or self.joins
 
     def _format(self, field: str, content_type: str | None) -> RecordFormat:
-        name = media_types.parse(content_type).name if content_type else None
+        name = _name(content_type)
         if name not in FORMATS:
             raise BadOption(
                 f"with filters or a join, {field} must be one of {', '.join(FORMATS)}; got {content_type!r}"
@@ -139,7 +139,7 @@ class Processing:
                 raise BadOption(f"{must}; got {path.text!r}")
 
     def _check_join(self) -> None:
-        given, accept = (media_types.parse(text).name for text in (self.settings.content_type, self.settings.accept))
+        given, accept = _name(self.settings.content_type), _name(self.settings.accept)
         if given != accept:
             raise BadOption(f"with a join, Accept must be the ContentType {given!r}; got {accept!r}")
         split, assembled, of_lines = self.settings.split_type, self.settings.assemble_with, self.output_format.lines
@@ -176,3 +176,11 @@ class Processing:
         if self.joins:
             value = self.output_format.join(self.input_format.read(record), value)
         return self.output_format.write(self.output_filter.select(value))
+
+
+def _name(content_type: str | None) -> str | None:
+    """The name of a media type without its parameters; None for none."""
+    try:
+        return media_types.parse(content_type or "").name
+    except ValueError:
+        return None
