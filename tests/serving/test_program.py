@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from running import Running, environment, free_port, run_to_the_end, serving, wait_until_ready
+from running import ROOT, Running, environment, free_port, run_to_the_end, serving, wait_until_ready
 
 from toolkit import ndarrays
 
@@ -51,6 +52,26 @@ def test_an_unknown_algorithm_is_told_the_nearest(kmeans_dir):
         1,
         "serve: unknown algorithm 'kmean'; did you mean 'kmeans'?",
     )
+
+
+def test_a_plugin_that_cannot_be_imported_is_told_with_its_trace_before(tmp_path, misbehaving):
+    broken = tmp_path / "broken"
+    shutil.copytree(misbehaving, broken)
+    (broken / "misbehaving.py").write_text("import no_such_library\n")
+    finished = run_to_the_end("misbehaving", broken, PYTHONPATH=broken)
+    must = "serve: ModuleNotFoundError: No module named 'no_such_library'"
+    assert (finished.returncode, error_line(finished)) == (1, must)
+    assert "Traceback" in finished.stderr
+
+
+def test_help_names_every_variable_that_is_read():
+    finished = subprocess.run(
+        [sys.executable, "-m", "toolkit.serving.program", "--help"], capture_output=True, text=True
+    )
+    source = (ROOT / "toolkit" / "environment.py").read_text()
+    names = set(re.findall(r'"((?:SAGEMAKER|MODEL_SERVER|SERVER)_[A-Z_]+|MAX_CONTENT_LENGTH|ALGORITHM)"', source))
+    assert len(names) > 12
+    assert {name for name in names if name not in finished.stdout} == set()
 
 
 def test_a_port_that_is_taken_is_told(kmeans_dir):
@@ -162,7 +183,6 @@ def test_connections_are_shared_out_evenly(tmp_path, kmeans_dir):
 
 
 def test_a_probe_before_the_model_is_loaded_hears_that_it_starts(tmp_path, misbehaving):
-    (tmp_path / "sitecustomize.py").write_text("")
     slow = tmp_path / "slow"
     shutil.copytree(misbehaving, slow)
     (slow / "misbehaving.py").write_text("import time; time.sleep(1)\n" + (misbehaving / "misbehaving.py").read_text())

@@ -19,10 +19,29 @@ from toolkit.serving import starting
 from toolkit.serving.capacity import Capacity
 
 LOG_FORMAT = "[%(asctime)s %(levelname)s] %(message)s"
+VARIABLES = """\b
+Variables that SageMaker or the image sets; an option comes before its variable:
+  ALGORITHM                             name of the algorithm
+  SERVER_HOST                           address to listen on (127.0.0.1; an image says 0.0.0.0)
+  SAGEMAKER_BIND_TO_PORT                port (8080)
+  SAGEMAKER_MODEL_SERVER_WORKERS, MODEL_SERVER_WORKERS
+                                        processes (as processors and memory of the container allow)
+  SAGEMAKER_MODEL_SERVER_TIMEOUT, MODEL_SERVER_TIMEOUT
+                                        seconds from a request's first byte to its answer (60)
+  SAGEMAKER_MAX_PAYLOAD_IN_MB           largest body (25, in batch 100; 0 for no limit)
+  MAX_CONTENT_LENGTH                    the same in bytes
+  SAGEMAKER_MODEL_JOB_QUEUE_SIZE        requests that may wait in one process (100)
+  SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT  content type where a request accepts any (application/json)
+  SAGEMAKER_BATCH, SAGEMAKER_BATCH_STRATEGY, SAGEMAKER_MAX_CONCURRENT_TRANSFORMS
+                                        what batch transform sets; told by GET /execution-parameters
+  SERVER_LOG_REQUESTS                   a line of JSON for each request (true)
+  SERVER_LOG_PINGS                      for each /ping too (false)
+  SERVER_METRICS                        GET /metrics for Prometheus (false); needs byoa[metrics]
+"""
 log = logging.getLogger("byoa.serving")
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=VARIABLES)
 @click.option("--algorithm", help="Name of the algorithm; an image says it by the variable ALGORITHM.")
 @click.option("--opt-ml", type=Path, default=OPT_ML, show_default=True, help="The model is in its folder model.")
 @click.option("--model-dir", type=Path, help="Folder of the model, in place of OPT_ML/model.")
@@ -41,8 +60,11 @@ def main(algorithm, opt_ml, model_dir, port, host, workers) -> None:
         environment.limit_numerical_threads(numerical_threads(settings, machine.n_cpus().value))
         machine.keep_freed_memory()
         serve(name, model_dir or opt_ml / "model", settings)
-    except ToolkitError as error:
-        print(f"serve: {error}", file=sys.stderr)
+    except Exception as error:
+        if not isinstance(error, ToolkitError):
+            log.exception("the model cannot be served")
+        told = str(error) if isinstance(error, ToolkitError) else f"{type(error).__name__}: {error}"
+        print(f"serve: {told}", file=sys.stderr)
         sys.exit(1)
 
 

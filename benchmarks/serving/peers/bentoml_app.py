@@ -14,7 +14,7 @@ class Centroids:
         self.centroids = np.load(os.environ["CENTROIDS"])
 
     @bentoml.api(route="/invocations")
-    def answer(self, body: str) -> dict:
+    def answer(self, body: str, /) -> dict:
         """The nearest centroid of each row."""
         X = np.loadtxt(body.splitlines(), np.float32, delimiter=",", ndmin=2)
         squares = (X**2).sum(axis=1)[:, None] - 2 * X @ self.centroids.T + (self.centroids**2).sum(axis=1)
