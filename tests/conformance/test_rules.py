@@ -1,4 +1,4 @@
-"""Each rule finds its fault, names it, and finds no other in a program that has but that one."""
+"""Each rule finds its fault and names it; the other rules for that program, but the slow ones, find nothing."""
 
 import shlex
 import sys
