@@ -13,8 +13,6 @@ import numpy as np
 import orjson
 import simdjson
 
-from toolkit.formats import lines
-
 PIECE_BYTES = 1 << 20  # of text for simdjson at a time: a parser keeps twelve times its largest document
 
 OVERFLOW = (2 - 2.0**-24) * 2.0**127  # the least number that rounds to no finite float32
@@ -49,18 +47,8 @@ def table(text: bytes) -> np.ndarray:
     `text` ends without a newline. Raises ValueError for any other text, for lines of unequal length and for
     numbers beyond float32.
     """
-    n_lines, rows, filled = lines.count(text) + 1, None, 0
-    for piece in pieces(text):
-        numbers = _numbers_of(piece)
-        if rows is None:
-            rows = _room(n_lines, numbers.shape[1], len(text))
-        room = rows[filled : filled + len(numbers)]
-        with np.errstate(over="ignore"):
-            room[:] = numbers
-        if not np.isfinite(room).all():
-            raise ValueError("a number beyond float32")
-        filled += len(numbers)
-    return rows
+    parts = [_table_of_piece(piece) for piece in pieces(text)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def pieces(text: bytes) -> Iterator[bytes]:
@@ -105,8 +93,8 @@ def _end_of_piece(text: bytes, at: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _numbers_of(text: bytes) -> np.ndarray:
-    """The numbers of a few lines (n_lines, n_fields) float64. Raises ValueError."""
+def _table_of_piece(text: bytes) -> np.ndarray:
+    """The numbers (n_lines, n_fields) float32 of a few lines. Raises ValueError."""
     found = numbers(text.replace(b"\n", b","))
     characters = np.frombuffer(text, np.uint8)
     starts = np.concatenate([[0], np.flatnonzero(characters == ord("\n")) + 1])
@@ -115,11 +103,8 @@ def _numbers_of(text: bytes) -> np.ndarray:
     commas = np.add.reduceat((characters == ord(",")).view(np.uint8), starts, dtype=np.int32)
     if (commas != commas[0]).any():
         raise ValueError("lines of unequal length")
-    return found.reshape(len(starts), commas[0] + 1)
-
-
-def _room(n_lines: int, n_fields: int, n_bytes: int) -> np.ndarray:
-    """An array for all lines: a field takes at least two characters, so it is at most twice the text."""
-    if n_lines * n_fields * 2 > n_bytes + 1:
-        raise ValueError("lines of unequal length")
-    return np.empty((n_lines, n_fields), np.float32)
+    with np.errstate(over="ignore"):
+        rows = found.reshape(len(starts), commas[0] + 1).astype(np.float32)
+    if not np.isfinite(rows).all():
+        raise ValueError("a number beyond float32")
+    return rows

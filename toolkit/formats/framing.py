@@ -64,6 +64,19 @@ def records(block: bytes, at: int = 0, number: int = 1) -> Iterator[tuple[int, l
         number += 1
 
 
+def places(block: bytes) -> list[tuple[int, int]] | None:
+    """Where the payload of each record starts and stops; None unless the block is whole records of one part each."""
+    found, at = [], 0
+    while at + _HEADER.size <= len(block):
+        magic, word = _HEADER.unpack_from(block, at)
+        if magic != MAGIC or word > _LENGTH:
+            return None
+        start = at + _HEADER.size
+        found.append((start, start + word))
+        at = start + (word + 3 & ~3)
+    return found if at == len(block) else None
+
+
 def stream(file: BinaryIO) -> Iterator[bytes]:
     """The payloads of a stream of records. Raises BadPayload."""
     number = 1

@@ -21,7 +21,7 @@ from toolkit.formats.sparse_rows import compressed
 from toolkit.formats.writers import Writer
 
 _NEWLINE, _BLANK, _COLON = (ord(character) for character in "\n :")
-_IS_SEPARATOR = np.isin(np.arange(256), [_NEWLINE, _BLANK, _COLON])
+_NUMERALS = b"0123456789+-.eE"
 _TO_COMMAS = bytes.maketrans(b"\n :", b",,,")
 _TOO_LARGE = 2**31
 
@@ -76,7 +76,8 @@ class LibsvmReader(BlockReader):
 
     def _regular(self, text: bytes) -> _Rows | None:
         """The rows of lines of JSON numbers with one blank or colon between; None for any others."""
-        text = text.replace(b" \n", b"\n").removesuffix(b" ")  # libsvm's own tools end their lines so
+        if b" \n" in text[: text.find(b"\n") + 1]:  # libsvm's own tools end their lines so
+            text = text.replace(b" \n", b"\n").removesuffix(b" ")
         try:
             rows = _rows_of_numbers(text, self._line)
         except ValueError:
@@ -156,19 +157,31 @@ def _whole_number(text: str) -> int:
 def _rows_of_numbers(text: bytes, first_line: int) -> _Rows:
     """The rows of lines with exactly one blank or colon between JSON numbers. Raises ValueError for any others."""
     numbers = decimals.numbers(text.translate(_TO_COMMAS))
-    characters = np.frombuffer(text, np.uint8)
-    between = characters[_IS_SEPARATOR[characters]]
-    _require(len(between) + 1 == len(numbers))  # or there were commas before
-    before, behind = np.append(np.uint8(_NEWLINE), between), np.append(between, np.uint8(_NEWLINE))
-    is_index, is_value, starts = behind == _COLON, before == _COLON, np.flatnonzero(before == _NEWLINE)
-    has_labels = not is_index[0]
-    _require(not (is_index & is_value).any() and is_index[before == _BLANK].all())
-    _require((is_index[starts] != has_labels).all())
-    indices = numbers[is_index].astype(np.int64)
-    _require((indices == numbers[is_index]).all())
-    lengths = np.add.reduceat(is_index, starts, dtype=np.int64)
-    labels = numbers[starts] if has_labels else numbers[:0]
-    return _Rows(labels, lengths, indices, numbers[is_value], np.arange(first_line, first_line + len(starts)))
+    separators = text.translate(None, _NUMERALS)
+    has_labels = not separators.startswith(b":")
+    if not has_labels:  # as if there were one
+        separators = b" " + separators.replace(b"\n", b"\n ")
+    lengths = _lengths(np.frombuffer(separators, np.uint8))
+    sizes = 2 * lengths + has_labels
+    _require(len(numbers) == sizes.sum())
+    is_label = np.zeros(len(numbers), bool)
+    if has_labels:
+        is_label[np.cumsum(sizes) - sizes] = True
+    labels, cells = numbers[is_label], numbers[~is_label]
+    indices = cells[::2].astype(np.int64)
+    _require((indices == cells[::2]).all())
+    return _Rows(labels, lengths, indices, cells[1::2], np.arange(first_line, first_line + len(lengths)))
+
+
+def _lengths(separators: np.ndarray) -> np.ndarray:
+    """How many pairs each line has, whose separators are a blank and a colon for each pair and nothing else."""
+    is_newline = separators == _NEWLINE
+    pairs = separators[~is_newline]
+    _require((pairs[::2] == _BLANK).all() and (pairs[1::2] == _COLON).all())
+    ends = np.append(np.flatnonzero(is_newline), len(separators))
+    n_separators = np.diff(ends, prepend=-1) - 1
+    _require((n_separators % 2 == 0).all())
+    return n_separators // 2
 
 
 def _require(is_regular: bool) -> None:

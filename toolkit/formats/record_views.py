@@ -22,7 +22,6 @@ FEWEST = 3  # records in a block for which a view is worth its making
 _HEADER_BYTES = 8
 _VARINT_BYTES = 5  # that a length or a column below 2**35 takes at most
 _WITH_LENGTH = 2  # the wire type of messages, strings and packed numbers
-_PIECE_BYTES = 1 << 19  # of records copied at a time, so that they are still in the cache when they are checked
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,9 @@ class _Span:
         size, n_bytes = int(self.dtype[-1]), records.shape[1]
         shape = len(records), (self.stop - self.start) // size
         numbers = np.ndarray(shape, self.dtype, records, offset=self.start, strides=(n_bytes, size))
-        rows, n_rows = np.empty(shape, np.float32), max(1, _PIECE_BYTES // n_bytes)
-        for at in range(0, len(rows), n_rows):
-            piece = rows[at : at + n_rows]
-            with np.errstate(over="ignore"):
-                piece[:] = numbers[at : at + n_rows]
-            if not np.isfinite(piece).all():
-                return None
-        return rows
+        with np.errstate(over="ignore"):
+            rows = numbers.astype(np.float32)
+        return rows if np.isfinite(rows).all() else None
 
 
 def dense(block: bytes) -> Dataset | None:
@@ -146,11 +140,11 @@ class _Walk:
     """A walk through all the records of a block at once, a protobuf field at a time."""
 
     def __init__(self, block: bytes):
-        found = list(framing.records(block))
-        _require(len(found) >= FEWEST and found[-1][0] == len(block) and all(len(parts) == 1 for _, parts in found))
+        found = framing.places(block)
+        _require(found is not None and len(found) >= FEWEST)
         self._block = block
         self._bytes = np.frombuffer(block + bytes(1 + _VARINT_BYTES), np.uint8)  # a field may be looked for at the end
-        places = np.array([parts[0] for _, parts in found], np.int64)
+        places = np.array(found, np.int64)
         self._payloads = _Places(places[:, 0], places[:, 1])
 
     def dataset(self) -> Dataset:
@@ -210,19 +204,20 @@ class _Walk:
 
     def _varints(self, places: _Places) -> tuple[np.ndarray, np.ndarray]:
         """All the varints in the places, one behind another, and how many each place has."""
-        digits = np.frombuffer(self._joined(places), np.uint8)
-        is_last = digits < 128
-        before = np.concatenate([[0], np.cumsum(is_last)])
-        stops = np.cumsum(places.stops - places.starts)
-        last = np.flatnonzero(is_last)
-        first = np.concatenate([[0], last[:-1] + 1]) if len(last) else last
-        _require(is_last[stops[stops > 0] - 1].all())
-        _require(len(last) == 0 or int((last - first).max()) < _VARINT_BYTES)
-        numbers = (digits[first] & 127).astype(np.int64)
-        for place in range(1, int((last - first).max(initial=0)) + 1):
-            longer = np.flatnonzero(last - first >= place)
-            numbers[longer] |= (digits[first[longer] + place] & 127).astype(np.int64) << 7 * place
-        return numbers, np.diff(before[stops], prepend=0)
+        digits = np.frombuffer(bytes(_VARINT_BYTES) + self._joined(places), np.uint8)
+        stops = np.cumsum(places.stops - places.starts) + _VARINT_BYTES
+        _require((digits[stops - 1] < 128).all())  # none goes on behind its place
+        last = np.flatnonzero(digits < 128)[_VARINT_BYTES:]
+        numbers = digits[last].astype(np.int64)
+        goes_on = np.ones(len(last), bool)
+        for place in range(1, _VARINT_BYTES + 1):  # from the last byte, which is the highest, to the first
+            digit = digits[last - place]
+            goes_on &= digit >= 128
+            if not goes_on.any():
+                break
+            numbers = np.where(goes_on, numbers << 7 | digit & 127, numbers)
+        _require(not goes_on.any())
+        return numbers, np.diff(np.searchsorted(last, stops), prepend=0)
 
     def _floats(self, places: _Places) -> np.ndarray:
         _require(((places.stops - places.starts) % 4 == 0).all())

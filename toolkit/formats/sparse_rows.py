@@ -23,27 +23,36 @@ def compressed(
     `where(i)` names row i in the messages, which count columns from `base`. Raises BadPayload for a column that is
     not below `n_columns`, for one that a row names twice, and for a value that float32 cannot hold.
     """
-    lengths = np.asarray(lengths, np.int64)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
     with np.errstate(over="ignore"):
         values = np.asarray(values, np.float32)
-    _refuse(~np.isfinite(values), rows, lambda i: f"{where(rows[i])} must hold finite numbers; got {values[i]}")
-    is_wide = columns >= n_columns
-    _refuse(is_wide, rows, lambda i: f"{where(rows[i])} has key {columns[i]}; it must be below {n_columns}")
-    columns = columns.astype(np.int64)
-    if not _ascends(rows, columns):
+
+    def row(cell: int) -> str:
+        return where(int(np.searchsorted(starts, cell, side="right")) - 1)
+
+    _refuse(~np.isfinite(values), lambda i: f"{row(i)} must hold finite numbers; got {values[i]}")
+    _refuse(columns >= n_columns, lambda i: f"{row(i)} has key {columns[i]}; it must be below {n_columns}")
+    columns = columns.astype(np.int64, copy=False)
+    if not (_is_above_the_one_before(columns) | _is_first(starts)).all():
+        rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         order = np.lexsort((columns, rows))
         columns, values = columns[order], values[order]
-        twice = np.zeros(len(rows), bool)
-        twice[1:] = (np.diff(columns) == 0) & (np.diff(rows) == 0)
-        _refuse(twice, rows, lambda i: f"{where(rows[i])} names column {columns[i] + base} twice")
-    return Sparse(np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), columns, values, n_columns)
+        is_new = _is_above_the_one_before(columns) | _is_first(starts)
+        _refuse(~is_new, lambda i: f"{row(i)} names column {columns[i] + base} twice")
+    return Sparse(starts, columns, values, n_columns)
 
 
-def _refuse(wrong: np.ndarray, rows: np.ndarray, message: Callable[[int], str]) -> None:
-    if wrong.any():
-        raise BadPayload(message(int(np.argmax(wrong))))
+def _refuse(is_wrong: np.ndarray, message: Callable[[int], str]) -> None:
+    if is_wrong.any():
+        raise BadPayload(message(int(np.argmax(is_wrong))))
 
 
-def _ascends(rows: np.ndarray, columns: np.ndarray) -> bool:
-    return bool(((np.diff(columns) > 0) | (np.diff(rows) > 0)).all())
+def _is_above_the_one_before(columns: np.ndarray) -> np.ndarray:
+    return np.append(True, columns[1:] > columns[:-1])[: len(columns)]
+
+
+def _is_first(starts: np.ndarray) -> np.ndarray:
+    """Whether each cell is the first of its row."""
+    is_first = np.zeros(starts[-1] + 1, bool)
+    is_first[starts] = True
+    return is_first[:-1]
