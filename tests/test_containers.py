@@ -14,9 +14,10 @@ from base64 import b64encode
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from toolkit import scaffold
+from toolkit import ndarrays, scaffold
 
 ROOT = Path(__file__).parent.parent
 BASE = "localhost/python:3.11-slim-bookworm"
@@ -25,6 +26,8 @@ VARIABLES = {
     "CONTAINER_ENGINE": "podman",
 } | os.environ
 PROGRAMS = Path(sys.executable).parent
+SDK = ROOT / ".envs" / "sagemaker2" / "bin"
+NO_TELEMETRY = 'SchemaVersion: "1.0"\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n'
 ALGORITHMS = {"pca": {"num_components": "5"}, "kmeans": {"k": "10"}, "dbscan": {"eps": "1.5"}}
 MOST_MEGABYTES = {"pca": 90, "kmeans": 90, "dbscan": 150}  # compressed, beyond the base image
 USER = 1000
@@ -102,7 +105,8 @@ def train_in_container(image: str, root: Path) -> subprocess.CompletedProcess:
 def served_in_container(image: str, root: Path):
     """The address of a server in a container; the model is read-only, as on an endpoint."""
     name, port = f"byoa-test-{uuid.uuid4().hex[:8]}", free_port()
-    options = ["--rm", f"--name={name}", "--network=host", *HARDENED, f"--env=SAGEMAKER_BIND_TO_PORT={port}"]
+    options = ["--rm", f"--name={name}", "--network=host", "--env=SERVER_HOST=127.0.0.1", *HARDENED]
+    options += [f"--env=SAGEMAKER_BIND_TO_PORT={port}"]
     command = ["podman", "run", *options, f"--volume={root}/model:/opt/ml/model:ro", image, "serve"]
     with running(command, port, "/ping") as url:
         try:
@@ -280,6 +284,31 @@ def test_an_algorithm_of_ones_own_becomes_an_image(tmp_path, job):
     with served_in_container(image, root) as url:
         answer = json.loads(ask(f"{url}/invocations", b"5,3", Content_Type="text/csv"))
     assert answer == {"predictions": [{"score": [3.0, 1.0]}]}
+
+
+@pytest.mark.skipif(not SDK.exists(), reason="no .envs/sagemaker2; scripts/environment sagemaker2 makes it")
+def test_the_local_mode_of_the_sdk_fits_deploys_and_predicts(images, tmp_path, digits):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "digits.csv").write_bytes(digits)
+    (tmp_path / "rows.csv").write_bytes(b"\n".join(digits.splitlines()[:50]))
+    (tmp_path / "config.yaml").write_text(NO_TELEMETRY)
+    shims = ROOT / "tests" / "environments" / "local_mode"
+    settings = {
+        "PATH": f"{shims}:{SDK}:{os.environ['PATH']}",
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(tmp_path / "config.yaml"),
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+    }
+    script = ROOT / "tests" / "environments" / "sdk_local_mode.py"
+    told = run(SDK / "python", "-W", "ignore", script, images["kmeans"], free_port(), tmp_path, **settings)
+    predictions = json.loads(told.splitlines()[-1])["predictions"]
+
+    rows = np.loadtxt(tmp_path / "rows.csv", delimiter=",", dtype=np.float32)
+    (centroids,) = ndarrays.read(tmp_path / "output" / "model_algo-1")
+    distances = np.linalg.norm(rows[:, None] - centroids, axis=2)
+    assert [row["closest_cluster"] for row in predictions] == distances.argmin(axis=1).tolist()
+    np.testing.assert_allclose([row["distance_to_cluster"] for row in predictions], distances.min(axis=1), rtol=1e-5)
 
 
 def source(folder: Path) -> Path:
