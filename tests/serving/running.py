@@ -91,26 +91,33 @@ def environment(**variables):
 
 
 @contextmanager
-def serving(folder, algorithm, model_dir, *options, before=(), port=None, **variables):
-    """A server that is ready; it is ended by its process id if the test has not ended it."""
+def serving(folder, algorithm, model_dir, *options, **more):
+    """A server that is ready."""
+    with starting(folder, algorithm, model_dir, *options, **more) as running:
+        wait_until_ready(running)
+        yield running
+
+
+@contextmanager
+def starting(folder, algorithm, model_dir, *options, before=(), port=None, **variables):
+    """A server that has just been started."""
     port = port or free_port()
+    with started(folder, [*before, *command(algorithm, model_dir, port, *options)], port, **variables) as running:
+        yield running
+
+
+@contextmanager
+def started(folder, program, port, **variables):
+    """A program that serves on that port; it is ended by its process id if the test has not ended it."""
     output = folder / f"serve-{port}.log"
     with output.open("wb") as file:
-        process = subprocess.Popen(
-            [*before, *command(algorithm, model_dir, port, *options)],
-            env=environment(**variables),
-            stdout=file,
-            stderr=file,
-            cwd="/",
-        )
-        running = Running(process, port, output)
-        try:
-            wait_until_ready(running)
-            yield running
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(timeout=40)
+        process = subprocess.Popen(program, env=environment(**variables), stdout=file, stderr=file, cwd="/")
+    try:
+        yield Running(process, port, output)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=40)
 
 
 def wait_until_ready(running):

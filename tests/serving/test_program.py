@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from running import ROOT, Running, environment, free_port, run_to_the_end, serving, wait_until_ready
+from running import ROOT, free_port, run_to_the_end, serving, started, starting, wait_until_ready
 
 from toolkit import ndarrays
 
@@ -23,6 +23,17 @@ ROW = b"0.1,0.2,0.3,0.4\n"
 
 def error_line(finished):
     return finished.stderr.splitlines()[-1]
+
+
+def first_ping(running):
+    """The status and the body of the first ping that is answered."""
+    while True:
+        try:
+            reply = running.ask("GET", "/ping")
+            return reply.status, reply.json
+        except OSError:
+            assert running.process.poll() is None, running.log()
+            time.sleep(0.01)
 
 
 def test_a_missing_model_is_one_sentence_and_status_1(tmp_path):
@@ -89,22 +100,16 @@ def test_a_variable_that_cannot_be_is_told(kmeans_dir):
 
 
 def test_in_a_container_variables_say_everything(tmp_path, kmeans_dir):
-    port = free_port()
     shutil.copytree(kmeans_dir, tmp_path / "ml" / "model")
-    variables = environment(
-        ALGORITHM="kmeans", SAGEMAKER_BIND_TO_PORT=port, MODEL_SERVER_WORKERS=1, SAGEMAKER_BATCH="True"
-    )
+    variables = {"ALGORITHM": "kmeans", "MODEL_SERVER_WORKERS": 1, "SAGEMAKER_BATCH": "True"}
+    port = free_port()
+    variables["SAGEMAKER_BIND_TO_PORT"] = port
     program = [sys.executable, "-m", "toolkit.serving.program", "--opt-ml", str(tmp_path / "ml")]
-    process = subprocess.Popen(program, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/")
-    try:
-        running = Running(process, port, tmp_path / "none")
+    with started(tmp_path, program, port, **variables) as running:
         wait_until_ready(running)
         assert running.post(ROW).status == 200
         parameters = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6}
         assert running.ask("GET", "/execution-parameters").json == parameters
-    finally:
-        process.terminate()
-        process.communicate(timeout=40)
 
 
 def test_the_variables_of_a_transform_job_come_back_as_execution_parameters(tmp_path, kmeans_dir):
@@ -186,24 +191,19 @@ def test_a_probe_before_the_model_is_loaded_hears_that_it_starts(tmp_path, misbe
     slow = tmp_path / "slow"
     shutil.copytree(misbehaving, slow)
     (slow / "misbehaving.py").write_text("import time; time.sleep(1)\n" + (misbehaving / "misbehaving.py").read_text())
-    port = free_port()
-    program = [sys.executable, "-m", "toolkit.serving.program", "--algorithm", "misbehaving"]
-    program += ["--model-dir", str(slow), "--port", str(port)]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(program, env=environment(PYTHONPATH=slow), stdout=log, stderr=log, cwd="/")
-        try:
-            running = Running(process, port, tmp_path / "log")
-            reply = None
-            while reply is None:
-                try:
-                    reply = running.ask("GET", "/ping")
-                except OSError:
-                    time.sleep(0.01)
-            assert (reply.status, reply.json) == (503, {"status": "starting"})
-            wait_until_ready(running)
-        finally:
-            process.terminate()
-            process.wait(timeout=40)
+    with starting(tmp_path, "misbehaving", slow, PYTHONPATH=slow) as running:
+        assert first_ping(running) == (503, {"status": "starting"})
+        wait_until_ready(running)
+
+
+def test_a_probe_hears_why_a_model_cannot_be_loaded(tmp_path):
+    reason = f"{tmp_path}/model_algo-1 cannot be read: No such file or directory"
+    with starting(tmp_path, "kmeans", tmp_path) as running:
+        while (heard := first_ping(running)) == (503, {"status": "starting"}):
+            time.sleep(0.01)
+        assert heard == (500, {"status": "broken", "reason": reason})
+        assert running.process.wait(timeout=10) == 1
+        assert running.log().splitlines()[-1] == f"serve: {reason}"
 
 
 def test_the_model_of_an_ndarray_list_is_served_as_it_is(tmp_path, kmeans_dir):

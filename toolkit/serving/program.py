@@ -63,15 +63,14 @@ def main(algorithm, opt_ml, model_dir, port, host, workers) -> None:
     except Exception as error:
         if not isinstance(error, ToolkitError):
             log.exception("the model cannot be served")
-        told = str(error) if isinstance(error, ToolkitError) else f"{type(error).__name__}: {error}"
-        print(f"serve: {told}", file=sys.stderr)
+        print(f"serve: {starting.told(error)}", file=sys.stderr)
         sys.exit(1)
 
 
 def serve(name: str, model_dir: Path, settings: ServerSettings) -> None:
     """Answers until SIGTERM. Raises BadOption, BadArtifact where the model cannot be served."""
     listener = starting.listen(settings.host, settings.port)
-    with starting.says_that_it_starts(listener):
+    with starting.Starting(listener):
         from toolkit.serving.app import create_app
         from toolkit.serving.inference import load
         from toolkit.serving.metrics import Metrics
