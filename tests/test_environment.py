@@ -62,11 +62,12 @@ def test_user_code_finds_the_variables_of_awss_training_toolkit(tmp_path, monkey
     monkeypatch.setattr(os, "environ", dict(os.environ))
     write_config(tmp_path, "hyperparameters", {"k": "10"})
     write_config(tmp_path, "inputdataconfig", {"train": {}, "test": {}})
-    environment.export(read_training_job(tmp_path))
+    environment.export(read_training_job(tmp_path), 2)
     assert os.environ["SM_MODEL_DIR"] == str(tmp_path / "model")
     assert os.environ["SM_CHANNEL_TRAIN"] == str(tmp_path / "input/data/train")
     assert os.environ["SM_CHANNELS"] == '["test", "train"]'
     assert os.environ["SM_HP_K"] == "10"
+    assert os.environ["SM_NUM_CPUS"] == "2"
     assert json.loads(os.environ["SM_HPS"]) == {"k": "10"}
     assert json.loads(os.environ["SM_HOSTS"]) == ["algo-1"]
     assert json.loads(os.environ["SM_TRAINING_ENV"])["SM_CHANNELS"] == ["test", "train"]

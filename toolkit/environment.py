@@ -127,19 +127,14 @@ def algorithm_name(given: str | None) -> str:
     return name
 
 
-def n_cpus() -> int:
-    """The processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def export(job: TrainingJob) -> None:
+def export(job: TrainingJob, n_cpus: int) -> None:
     """Sets the SM_* variables that user code written for AWS's training toolkit reads."""
     channels = {f"SM_CHANNEL_{name.upper()}": str(channel.folder) for name, channel in job.inputs.items()}
     single = {f"SM_HP_{name.upper()}": str(value) for name, value in job.hyperparameters.items()}
-    os.environ.update(_variables(job) | channels | single)
+    os.environ.update(_variables(job, n_cpus) | channels | single)
 
 
-def _variables(job: TrainingJob) -> dict[str, str]:
+def _variables(job: TrainingJob, n_cpus: int) -> dict[str, str]:
     config = job.root / "input" / "config"
     inputs = _read_object(config / "inputdataconfig.json")
     values = {
@@ -155,7 +150,7 @@ def _variables(job: TrainingJob) -> dict[str, str]:
         "SM_HOSTS": list(job.hosts),
         "SM_CURRENT_HOST": job.current_host,
         "SM_NETWORK_INTERFACE_NAME": job.resources.get("network_interface_name", "eth0"),
-        "SM_NUM_CPUS": str(n_cpus()),
+        "SM_NUM_CPUS": str(n_cpus),
         "SM_NUM_GPUS": "0",
     }
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}

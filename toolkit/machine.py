@@ -14,7 +14,6 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolkit import environment
 from toolkit.environment import Limit
 
 ROOT = Path("/")
@@ -29,7 +28,8 @@ MALLOC_OPTIONS = {  # glibc's numbers, from malloc.h
 
 def n_cpus(root: Path = ROOT) -> Limit:
     """How many processors this process may keep busy, at least one."""
-    allowed = Limit(environment.n_cpus(), "the processors that this process may run on")
+    n_allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = Limit(n_allowed, "the processors that this process may run on")
     quotas = (_quota(folder) for folder in _folders("cpu", root))
     return min([allowed, *(quota for quota in quotas if quota)], key=lambda limit: limit.value)
 

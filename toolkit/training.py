@@ -20,7 +20,7 @@ from pathlib import Path
 
 import click
 
-from toolkit import environment
+from toolkit import environment, machine
 from toolkit.environment import OPT_ML, TrainingJob
 from toolkit.errors import BadChannel, BadOption, ToolkitError
 
@@ -42,16 +42,25 @@ def main(algorithm: str | None, opt_ml: Path) -> None:
     On your own files, `byoa train` builds that tree and calls this program.
     """
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=LOG_FORMAT, datefmt="%m/%d/%Y %H:%M:%S")
+    signal.signal(signal.SIGTERM, _stop)
+    n_cpus = machine.n_cpus().value
+    environment.limit_numerical_threads(n_cpus)
     try:
         job = environment.read_training_job(opt_ml)
-        environment.export(job)
+        environment.export(job, n_cpus)
         train(environment.algorithm_name(algorithm), job)
         job.succeed()
+    except Stopped:
+        log.warning("stopped before the algorithm began to learn; nothing is saved")
     except Exception as error:
         message = str(error) if isinstance(error, ToolkitError) else f"{type(error).__name__}: {error}"
         TrainingJob(opt_ml).fail(message, traceback.format_exc())
         log.error("%s", message, exc_info=not isinstance(error, ToolkitError))
         sys.exit(1)
+
+
+def _stop(signal_number, frame) -> None:
+    raise Stopped
 
 
 def train(name: str, job: TrainingJob) -> None:
@@ -64,7 +73,6 @@ def train(name: str, job: TrainingJob) -> None:
     algorithm = plugin(**job.hyperparameters)
     check_channels(plugin, job)
     log.info("algorithm %s, hyperparameters %s", name, algorithm.hyperparameters.model_dump(exclude_none=True))
-    signal.signal(signal.SIGTERM, _stop)
     try:
         learn(algorithm, passes(algorithm, job, "train"))
         stopped = False
@@ -75,10 +83,6 @@ def train(name: str, job: TrainingJob) -> None:
     report(algorithm, job, "train", algorithm.metrics_ if algorithm.is_fitted else {})
     if "test" in job.inputs and not stopped:
         report(algorithm, job, "test", algorithm.score(batch for _, batch in passes(algorithm, job, "test")))
-
-
-def _stop(signal_number, frame) -> None:
-    raise Stopped
 
 
 def check_channels(plugin: type, job: TrainingJob) -> None:
