@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 from toolkit import pipeline
 from toolkit.commands.pipeline import command
 from toolkit.errors import BadOption, UserError
+from toolkit.transform.settings import Settings
 
 GROUPS = [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]
 
@@ -114,6 +116,7 @@ def test_a_changed_input_file_runs_its_stages_again(kmeans, tmp_path):
     assert run(file) == [("scores", True)]
 
 
+SETTINGS = [field.name for field in dataclasses.fields(Settings)]
 WRONG = {
     "- a": "{file} must have a list 'stages', each with a 'name'",
     "stages: [{train: {}}]": "{file} must have a list 'stages', each with a 'name'",
@@ -130,7 +133,7 @@ WRONG = {
         "stage 'a', epochs: extra inputs are not permitted"
     ),
     "stages: [{name: a, transform: {algorithm: pca, model: m, input: i, split: Line}}]": (
-        "stage 'a', split: a transform job has no such setting"
+        "stage 'a': a transform job has no setting 'split'; it has " + ", ".join(SETTINGS)
     ),
     "stages: [{name: a, transform: {algorithm: pca, model: m, input: i, split_type: Lines}}]": (
         "stage 'a': SplitType must be one of None, Line, RecordIO, TFRecord; got 'Lines'"
@@ -155,6 +158,14 @@ def test_a_file_must_be_plain_yaml(tmp_path, text):
     with pytest.raises(BadOption) as error:
         pipeline.read(tmp_path / "p.yaml")
     assert str(error.value).startswith(f"{tmp_path / 'p.yaml'} must be a YAML file; ")
+
+
+def test_a_stage_cannot_write_outside_of_its_folder(tmp_path):
+    (tmp_path / "p.yaml").write_text("stages: [{name: a, files: {sub/b: text, ../../c: text}}]")
+    with pytest.raises(UserError) as error:
+        run(tmp_path / "p.yaml")
+    assert str(error.value) == "stage 'a' failed: a file must lie in the stage's own folder; got '../../c'"
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "p", tmp_path / "p" / ".stages", tmp_path / "p.yaml"]
 
 
 def test_a_pipeline_must_be_named():

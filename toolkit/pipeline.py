@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,13 @@ class Files(Described):
         return []
 
     def run(self, output: Path, locate: Locate) -> None:
-        """Writes the files."""
+        """Writes the files. Raises BadOption for a name outside of the stage's folder."""
         for name, text in self.texts.items():
-            (output / Path(name).name).write_text(text)
+            path = output / name
+            if not path.resolve().is_relative_to(output.resolve()):
+                raise BadOption(f"a file must lie in the stage's own folder; got {name!r}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
 
 
 class Train(Described):
@@ -85,7 +89,11 @@ class Transform(Described):
         return [self.model, self.input]
 
     def settings(self) -> Settings:
-        """The job's settings. Raises TypeError for a name that is none."""
+        """The job's settings. Raises BadOption for a name that is none, and for a value that cannot be."""
+        known = [field.name for field in fields(Settings)]
+        for name in self.model_extra:
+            if name not in known:
+                raise BadOption(f"a transform job has no setting {name!r}; it has {', '.join(known)}")
         return Settings(**self.model_extra)
 
     def run(self, output: Path, locate: Locate) -> None:
@@ -165,9 +173,6 @@ def _stage(name: str, described: dict[str, Any], before: dict[str, Stage]) -> St
         raise BadOption(f"stage {name!r}, {'.'.join(map(str, problem['loc']))}: {problem['msg'].lower()}") from error
     except BadOption as error:
         raise BadOption(f"stage {name!r}: {error}") from error
-    except TypeError as error:
-        unknown = str(error).split("'")[1]
-        raise BadOption(f"stage {name!r}, {unknown}: a transform job has no such setting") from error
     for path in work.paths():
         if path.startswith(STAGE) and _referred(path)[0] not in before:
             raise BadOption(f"stage {name!r} reads {path!r}; no earlier stage has that name")

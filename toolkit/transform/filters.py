@@ -17,6 +17,7 @@ import orjson
 from toolkit.errors import BadOption, BadPayload
 from toolkit.formats import media_types
 from toolkit.transform import jsonpath
+from toolkit.transform.jsonpath import Path
 from toolkit.transform.records import Request
 from toolkit.transform.settings import Settings
 
@@ -25,17 +26,14 @@ _LONG = re.compile(rb"\d{19}")  # orjson rounds integers of more than 64 bits, a
 
 
 class RecordFormat(Protocol):
-    """How one record is read, joined and written."""
+    """How records of one content type are filtered and joined, from bytes to bytes without a newline."""
 
     lines: bool
 
-    def read(self, record: bytes) -> Any:
-        """The record as a value that a path selects from."""
+    def select(self, path: Path, record: bytes) -> bytes:
+        """What the path finds in a record."""
 
-    def write(self, value: Any) -> bytes:
-        """The value as a record without a newline."""
-
-    def join(self, record: Any, answer: Any) -> Any:
+    def join(self, record: bytes, answer: bytes) -> bytes:
         """A record with its answer."""
 
 
@@ -44,28 +42,28 @@ class CsvRows:
 
     lines = True
 
-    def read(self, record: bytes) -> list[bytes]:
-        """The fields, with their quotes."""
-        row = record.rstrip(b"\r\n")
-        if b'"' not in row:
-            return row.split(b",")
-        fields, at = [], 0
-        while match := _FIELD.match(row, at):
-            fields.append(match[1])
-            if not match[2]:
-                return fields
-            at = match.end()
-        raise BadPayload(
-            f"field {len(fields) + 1} of the CSV row must be quoted as a whole; the row goes on {row[at : at + 20]!r}"
-        )
+    def select(self, path: Path, record: bytes) -> bytes:
+        """The fields that the path finds, with their quotes."""
+        found = path.select(_fields(record.rstrip(b"\r\n"))) if path.steps else record.rstrip(b"\r\n")
+        return b",".join(found) if isinstance(found, list) else found
 
-    def write(self, value: list[bytes] | bytes) -> bytes:
-        """The fields between commas."""
-        return b",".join(value) if isinstance(value, list) else value
-
-    def join(self, record: list[bytes], answer: list[bytes]) -> list[bytes]:
+    def join(self, record: bytes, answer: bytes) -> bytes:
         """The columns of the record, followed by those of the answer."""
-        return record + answer
+        return record.rstrip(b"\r\n") + b"," + answer.rstrip(b"\r\n")
+
+
+def _fields(row: bytes) -> list[bytes]:
+    """The fields of a row. Raises BadPayload where one has quotes in its middle."""
+    if b'"' not in row:
+        return row.split(b",")
+    fields, at = [], 0
+    while match := _FIELD.match(row, at):
+        fields.append(match[1])
+        if not match[2]:
+            return fields
+        at = match.end()
+    must = f"field {len(fields) + 1} of the CSV row must be quoted as a whole"
+    raise BadPayload(f"{must}; the row goes on {row[at : at + 20]!r}")
 
 
 class JsonRecords:
@@ -74,24 +72,29 @@ class JsonRecords:
     def __init__(self, lines: bool):
         self.lines = lines
 
-    def read(self, record: bytes) -> Any:
-        """The value that the text spells."""
-        try:
-            return json.loads(record) if _LONG.search(record) else orjson.loads(record)
-        except (ValueError, RecursionError) as error:
-            raise BadPayload(f"the record must be JSON; got {record[:40]!r}") from error
+    def select(self, path: Path, record: bytes) -> bytes:
+        """The value that the path finds, in one line."""
+        return _dumped(path.select(_loaded(record))) if path.steps else record
 
-    def write(self, value: Any) -> bytes:
-        """The value in one line."""
-        try:
-            return orjson.dumps(value)
-        except TypeError:  # an integer of more than 64 bits
-            return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-
-    def join(self, record: Any, answer: Any) -> dict[str, Any]:
+    def join(self, record: bytes, answer: bytes) -> bytes:
         """An object gains SageMakerOutput; anything else becomes SageMakerInput beside it."""
-        members = record if isinstance(record, dict) else {"SageMakerInput": record}
-        return members | {"SageMakerOutput": answer}
+        value = _loaded(record)
+        members = value if isinstance(value, dict) else {"SageMakerInput": value}
+        return _dumped(members | {"SageMakerOutput": _loaded(answer)})
+
+
+def _loaded(record: bytes) -> Any:
+    try:
+        return json.loads(record) if _LONG.search(record) else orjson.loads(record)
+    except (ValueError, RecursionError) as error:
+        raise BadPayload(f"the record must be JSON; got {record[:40]!r}") from error
+
+
+def _dumped(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer of more than 64 bits
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 FORMATS = {
@@ -151,12 +154,8 @@ class Processing:
         """What goes to the model of a request."""
         if not self.shapes_input:
             return request.body
-        rows = [self._selected(record) for record in request.records]
-        ended = request.body.endswith(b"\n")
-        return b"\n".join(rows) + b"\n" * ended
-
-    def _selected(self, record: bytes) -> bytes:
-        return self.input_format.write(self.input_filter.select(self.input_format.read(record)))
+        rows = [self.input_format.select(self.input_filter, record) for record in request.records]
+        return b"\n".join(rows) + b"\n" * request.body.endswith(b"\n")
 
     def stored(self, request: Request, answer: bytes) -> bytes:
         """What is kept of an answer. Raises BadPayload unless every record has one answer."""
@@ -167,15 +166,10 @@ class Processing:
             raise BadPayload(
                 f"there must be one answer for each record; {request.n_records} records have {len(answers)} answers"
             )
-        records = request.records if self.joins else [b""] * len(answers)
-        rows = [self._kept(record, found) for record, found in zip(records, answers, strict=True)]
-        return b"".join(row + b"\n" for row in rows) if self.output_format.lines else rows[0]
-
-    def _kept(self, record: bytes, answer: bytes) -> bytes:
-        value = self.output_format.read(answer)
         if self.joins:
-            value = self.output_format.join(self.input_format.read(record), value)
-        return self.output_format.write(self.output_filter.select(value))
+            answers = [self.output_format.join(*pair) for pair in zip(request.records, answers, strict=True)]
+        rows = [self.output_format.select(self.output_filter, row) for row in answers]
+        return b"".join(row + b"\n" for row in rows) if self.output_format.lines else rows[0]
 
 
 def _name(content_type: str | None) -> str | None:

@@ -71,8 +71,8 @@ class Settings:
             object.__setattr__(self, name, _chosen(name, getattr(self, name), choices))
         for name, (least, most) in RANGES.items():
             value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                raise BadOption(f"{API_NAMES[name]} must be from {least} to {most}; got {value}")
+            if value is not None and not (isinstance(value, int) and least <= value <= most):
+                raise BadOption(f"{API_NAMES[name]} must be a whole number from {least} to {most}; got {value!r}")
         self._check_together()
 
     def _check_together(self) -> None:
@@ -88,11 +88,11 @@ class Settings:
         return megabytes * MEBIBYTE or None
 
 
-def _chosen(name: str, value: str | None, choices: tuple[str, ...]) -> str | None:
+def _chosen(name: str, value: Any, choices: tuple[str, ...]) -> str | None:
     """The choice in the API's spelling."""
     if value is None:
         return None if name in DEFAULTS else "None"
-    spelled = {choice.lower(): choice for choice in choices}.get(value.replace("_", "").lower())
+    spelled = {choice.lower(): choice for choice in choices}.get(str(value).replace("_", "").lower())
     if spelled is None:
         raise BadOption(f"{API_NAMES[name]} must be one of {', '.join(choices)}; got {value!r}")
     return spelled
