@@ -1,15 +1,19 @@
 import gzip
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 
 import pytest
 
+from toolkit.dataset import Dataset
 from toolkit.errors import BadOption
+from toolkit.formats import table
 from toolkit.transform import records
 from toolkit.transform.inputs import find
 from toolkit.transform.job import TransformJob
@@ -122,11 +126,27 @@ def test_filters_that_do_not_fit_are_refused_before_anything_runs(folder, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+RECORDIO = {
+    "content_type": "application/x-recordio-protobuf",
+    "accept": "application/x-recordio-protobuf",
+    "split_type": "RecordIO",
+}
+
+
+def protobuf() -> bytes:
+    """The rows as RecordIO protobuf."""
+    file = io.BytesIO()
+    writer = table.writer("application/x-recordio-protobuf", file)
+    writer.write(Dataset(ROWS))
+    return file.getvalue()
+
+
 WAYS = {
     "mini-batches of CSV": ("pca", LINES, csv() * 3),
     "single rows": ("pca", LINES | {"strategy": "SingleRecord"}, csv()),
     "JSON Lines": ("kmeans", LINES | {"accept": "application/jsonlines"}, csv()),
     "CSV with a join": ("kmeans", LINES | {"accept": "text/csv", "join_source": "Input"}, csv()),
+    "RecordIO": ("pca", RECORDIO, protobuf()),
     "whole files": ("kmeans", {"content_type": "text/csv"}, csv()),
     "without a limit": ("pca", LINES | {"max_payload": 0}, csv()),
     "JSON sent as CSV": (
@@ -191,6 +211,20 @@ def test_a_container_that_fails_is_the_algorithms_error(tmp_path):
     assert result.failures == {
         "data": "AlgorithmError: records 1 to 2: bad HTTP status received from algorithm: 500: oh dear (after 1 tries)"
     }
+
+
+def test_as_many_requests_are_under_way_at_once_as_the_job_says(tmp_path):
+    (tmp_path / "data").write_bytes(b"1\n" * 1_500_000)
+    together = threading.Barrier(3)
+
+    def answer(body):
+        together.wait(10)  # breaks unless three requests are there at once
+        return 200, b"ok\n"
+
+    with serving({"/ping": [(200, b"")], "/invocations": [answer]}) as (url, _):
+        settings = Settings(**LINES, max_payload=1, max_concurrent_transforms=3)
+        result = TransformJob(find(tmp_path / "data", tmp_path / "out"), tmp_path / "out", settings).with_container(url)
+    assert (result.status, result.n_requests, result.n_records) == ("Completed", 3, 1_500_000)
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
