@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,13 @@ def test_a_stage_cannot_write_outside_of_its_folder(tmp_path):
         run(tmp_path / "p.yaml")
     assert str(error.value) == "stage 'a' failed: a file must lie in the stage's own folder; got '../../c'"
     assert sorted(tmp_path.rglob("*")) == [tmp_path / "p", tmp_path / "p" / ".stages", tmp_path / "p.yaml"]
+
+
+def test_a_missing_yaml_library_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(BadOption) as error:
+        pipeline.read(tmp_path / "p.yaml")
+    assert str(error.value) == "a pipeline needs PyYAML; install byoa[pipeline]"
 
 
 def test_a_pipeline_must_be_named():

@@ -138,12 +138,7 @@ class Outcome:
 
 def read(path: Path) -> list[Stage]:
     """The stages that a YAML file describes. Raises BadOption, naming the stage, for what cannot be."""
-    import yaml
-
-    try:
-        described = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError) as error:
-        raise BadOption(f"{path} must be a YAML file; {' '.join(str(error).split())}") from error
+    described = _parsed(path)
     listed = described.get("stages") if isinstance(described, dict) else None
     if not isinstance(listed, list) or not all(
         isinstance(stage, dict) and isinstance(stage.get("name"), str) for stage in listed
@@ -156,6 +151,17 @@ def read(path: Path) -> list[Stage]:
             raise BadOption(f"{path}: each stage must have a name of its own, usable for a folder; got {name!r}")
         stages[name] = _stage(name, stage, stages)
     return list(stages.values())
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        import yaml
+    except ImportError as error:
+        raise BadOption("a pipeline needs PyYAML; install byoa[pipeline]") from error
+    try:
+        return yaml.safe_load(path.read_bytes())
+    except (OSError, yaml.YAMLError) as error:
+        raise BadOption(f"{path} must be a YAML file; {' '.join(str(error).split())}") from error
 
 
 def _stage(name: str, described: dict[str, Any], before: dict[str, Stage]) -> Stage:

@@ -36,6 +36,13 @@ def test_a_block_may_carry_its_bytes(process, block):
     assert process.piece(carried) == process.piece(block)
 
 
+def test_the_default_answer_is_that_of_serve(model_dirs, block, monkeypatch):
+    monkeypatch.setenv("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/csv")
+    process = ModelProcess("kmeans", model_dirs["kmeans"], resolved(Settings(split_type="Line"), {}))
+    assert process.piece(block).body.count(b"\n") == len(ROWS)
+    process.close()
+
+
 def test_a_refused_request_says_which_records(process, tmp_path):
     (tmp_path / "bad.csv").write_bytes(b"1,2,3,4\n1,2\n")
     block = next(records.blocks(tmp_path / "bad.csv", SETTINGS))

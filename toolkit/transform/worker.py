@@ -152,7 +152,8 @@ def _loaded(greeting: dict[str, Any]):
     from toolkit.serving.inference import load
 
     machine.keep_freed_memory()
-    inference = load(greeting["algorithm"], Path(greeting["model_dir"]))
+    default_accept = environment.read_server_settings().default_accept  # as `serve` would answer here
+    inference = load(greeting["algorithm"], Path(greeting["model_dir"]), default_accept)
     processing = Processing(Settings(**greeting["settings"]))
 
     def ask(body: bytes, content_type: str | None, accept: str | None) -> bytes:
