@@ -157,7 +157,7 @@ def _parsed(path: Path) -> Any:
     try:
         import yaml
     except ImportError as error:
-        raise BadOption("a pipeline needs PyYAML; install byoa[pipeline]") from error
+        raise BadOption("a pipeline needs PyYAML: pip install 'byoa[pipeline]'") from error
     try:
         return yaml.safe_load(path.read_bytes())
     except (OSError, yaml.YAMLError) as error:
