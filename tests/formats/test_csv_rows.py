@@ -171,7 +171,33 @@ NUMBERS = st.one_of(
     st.integers(-(10**30), 10**30).map(str),
     st.from_regex(r"\A[+-]?[0-9]{0,25}\.?[0-9]{0,25}(e[+-]?[0-9]{1,2})?\Z"),
     st.sampled_from(
-        ["0", "-0", "+1", ".5", "1.", "nan", "inf", '"2"', "", " 3 ", "1e39", "0x1", "[1", "1_0", "\r", "true", "null"]
+        [
+            "0",
+            "-0",
+            "+1",
+            ".5",
+            "1.",
+            "nan",
+            "inf",
+            '"2"',
+            "",
+            " 3 ",
+            "1e39",
+            "0x1",
+            "[1",
+            "-.5",
+            "1.e2",
+            "+.5",
+            "+-1",
+            '"+1."',
+            '1"2"3',
+            "1.5.5",
+            ".",
+            "1_0",
+            "\r",
+            "true",
+            "null",
+        ]
     ),
 )
 
@@ -198,6 +224,12 @@ def test_the_fast_and_the_slow_reader_agree(rows, square):
 def test_a_number_is_python_s_float_rounded_to_float32(value):
     for text in (repr(value), f"{value:.9g}", f"{value:.25g}"):
         assert table.decode(text.encode(), "text/csv").X[0, 0] == np.float32(float(text))
+
+
+def test_other_spellings_of_numbers_are_read_by_the_fast_reader_too():
+    respelled = decimals.respelled(b'+1,.5,-.5\n1.,1.e2,"-3."\r\n"4" , 5 ,+.5')
+    assert respelled == b'1,0.5,-0.5\n1.0,1.0e2,-3.0\r\n"4" , 5 ,0.5'
+    assert decimals.table(b"1,0.5,-0.5\n1.0,1.0e2,-3.0\r").tolist() == [[1, 0.5, -0.5], [1, 100, -3]]
 
 
 def test_a_table_of_several_pieces_is_as_one(monkeypatch):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+from contextlib import suppress
 
 import numpy as np
 
@@ -61,13 +62,12 @@ class CsvReader(BlockReader):
         """The numbers (n_lines, n_fields) float32 of lines that end without a newline."""
         if self._empty_line is not None:  # only the payload's last lines may be empty
             raise BadPayload(f"CSV line {self._empty_line} is empty")
-        try:
-            rows = decimals.table(text)
-            if self._width in (None, rows.shape[1]):
-                self._width = rows.shape[1]
-                return rows
-        except ValueError:
-            pass
+        for spell in (bytes, decimals.respelled):
+            with suppress(ValueError):
+                rows = decimals.table(spell(text))
+                if self._width in (None, rows.shape[1]):
+                    self._width = rows.shape[1]
+                    return rows
         return np.stack([self._row(number, line) for number, line in enumerate(text.split(b"\n"), self._line)])
 
     def _row(self, number: int, line: bytes) -> np.ndarray:
