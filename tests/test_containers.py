@@ -180,6 +180,38 @@ def test_a_hardened_container_gives_the_bytes_that_the_process_gives(images, job
             assert len(answer) >= 400
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_image_keeps_every_rule_of_sagemaker(images, algorithm):
+    check = [PROGRAMS / "byoa", "check", images[algorithm], "--algorithm", algorithm, "--network", "host"]
+    told = run(*check, "--port", free_port())
+    assert told.splitlines()[-1].endswith(" passed, 0 failed, 0 not applicable")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_image_has_what_its_algorithm_needs_alone(images, algorithm):
+    looked_for = ["numpy", "scipy", "sklearn", "boto3", "pip", "setuptools", "pytest"]
+    program = f"from importlib.util import find_spec; print(*filter(find_spec, {looked_for}))"
+    told = run("podman", "run", "--rm", "--network=none", images[algorithm], "python", "-c", program)
+    assert told.split() == (["numpy", "scipy"] if algorithm == "dbscan" else ["numpy"])
+
+
+def test_a_server_listens_on_its_port_alone(images, job):
+    root, name = job("job", ALGORITHMS["kmeans"]), f"byoa-test-{uuid.uuid4().hex[:8]}"
+    assert train_in_container(images["kmeans"], root).returncode == 0
+    volume = f"--volume={root}/model:/opt/ml/model:ro"
+    run("podman", "run", "--detach", "--rm", f"--name={name}", "--network=none", *HARDENED, volume, images["kmeans"])
+    try:
+        ports = set()
+        deadline = time.monotonic() + 30
+        while "1F90" not in ports and time.monotonic() < deadline:  # 8080
+            sockets = run("podman", "exec", name, "cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
+            listening = [line.split() for line in sockets if line.split()[3] == "0A"]
+            ports = {words[1].rpartition(":")[2] for words in listening}
+        assert ports == {"1F90"}
+    finally:
+        run("podman", "stop", "--time=10", name)
+
+
 def test_bad_data_leaves_its_reason_and_no_model(images, job):
     root = job("job", ALGORITHMS["kmeans"], data=b"1,2\n3,4,5\n")
     assert train_in_container(images["kmeans"], root).returncode == 1
