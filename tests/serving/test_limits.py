@@ -18,7 +18,7 @@ HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory, misbehaving):
     """One worker with small limits, for a plugin that sleeps or fails as its rows say."""
-    variables = {"SAGEMAKER_MODEL_SERVER_TIMEOUT": 1, "SAGEMAKER_MAX_PAYLOAD_IN_MB": 1, "PYTHONPATH": misbehaving}
+    variables = {"SAGEMAKER_MODEL_SERVER_TIMEOUT": 2, "SAGEMAKER_MAX_PAYLOAD_IN_MB": 1, "PYTHONPATH": misbehaving}
     folder = tmp_path_factory.mktemp("limited")
     with serving(folder, "misbehaving", misbehaving, "--workers", "1", **variables) as running:
         yield running
@@ -122,9 +122,9 @@ def test_slow_and_vanished_clients_disturb_nobody(limited):
             connection.sendall((HEAD + b"Content-Length: 100000\r\n\r\n0,0\n")[: 30 if number % 2 else None])
         slow.pop().close()
         start = time.monotonic()
-        assert [limited.post(ROW).status for _ in range(20)] == [200] * 20
-        assert time.monotonic() - start < 1
-        must = b"a request must arrive within 1 s (limit set by SAGEMAKER_MODEL_SERVER_TIMEOUT); it did not"
+        assert [limited.post(ROW).status for _ in range(10)] == [200] * 10
+        assert time.monotonic() - start < 2
+        must = b"a request must arrive within 2 s (limit set by SAGEMAKER_MODEL_SERVER_TIMEOUT); it did not"
         for connection in slow[:2]:  # one stopped in its head, one in its body
             answer = everything(connection)
             assert answer.startswith(b"HTTP/1.1 408 ")
@@ -136,12 +136,13 @@ def test_slow_and_vanished_clients_disturb_nobody(limited):
 
 def test_ping_is_answered_while_a_computation_runs(limited):
     replies = []
-    thread = threading.Thread(target=lambda: replies.append(limited.post(b"1,0.8\n")))
+    thread = threading.Thread(target=lambda: replies.append(limited.post(b"1,1.5\n")))
     thread.start()
     time.sleep(0.1)
     start = time.monotonic()
     assert limited.ask("GET", "/ping").status == 200
-    assert time.monotonic() - start < 0.3
+    assert time.monotonic() - start < 1
+    assert replies == []
     thread.join()
     assert replies[0].status == 200
 
@@ -160,7 +161,7 @@ def test_a_computation_past_its_time_is_told_and_its_worker_replaced(limited):
     waiting.start()
     late.join()
     waiting.join()
-    must = "a request must be answered within 1 s (limit set by SAGEMAKER_MODEL_SERVER_TIMEOUT)"
+    must = "a request must be answered within 2 s (limit set by SAGEMAKER_MODEL_SERVER_TIMEOUT)"
     assert (replies["late"].status, replies["late"].json["message"]) == (504, f"{must}; it was not")
     assert replies["waiting"].status == 503
     again = "the worker restarts, because another request took too long; try again in a moment"
