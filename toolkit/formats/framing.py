@@ -26,64 +26,37 @@ _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 
 def whole(block: bytes, first: int = 1) -> int:
     """How many leading bytes of `block`, which begins with record number `first`, are whole records."""
-    n_records = n_alike(block)
-    end = n_records * size_of_first(block)
-    ends = [end for end, _ in records(block, end, first + n_records)]
+    n_alike = _n_alike(block)
+    found, end = _in_one_part(block, n_alike * size_of_first(block))
+    ends = [end for end, _ in _records(block, end, first + n_alike + len(found))]
     return ends[-1] if ends else end
 
 
 def payloads(block: bytes, first: int = 1) -> list[bytes]:
     """The payloads of a block of whole records. Raises BadPayload; the block begins with record number `first`."""
-    found = list(records(block, 0, first))
-    end = found[-1][0] if found else 0
+    found, at = _in_one_part(block)
+    rest = list(_records(block, at, first + len(found)))
+    end = rest[-1][0] if rest else at
     if end < len(block):
-        number = first + len(found)
+        number = first + len(found) + len(rest)
         raise BadPayload(f"RecordIO record {number} is cut short: {len(block) - end} bytes are left of it")
-    return [_MAGIC.join([block[start:stop] for start, stop in parts]) for _, parts in found]
-
-
-def records(block: bytes, at: int = 0, number: int = 1) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """The end of each whole record from `at` on, and where its parts start and stop.
-
-    Raises BadPayload for what is no record; the first has that number.
-    """
-    while at + _HEADER.size <= len(block):
-        parts, flag = [], None
-        while flag not in (_WHOLE, _LAST):
-            if at + _HEADER.size > len(block):
-                return
-            magic, word = _HEADER.unpack_from(block, at)
-            flag = word >> 29
-            _check(magic, flag, bool(parts), number)
-            at += _HEADER.size
-            parts.append((at, at + (word & _LENGTH)))
-            at += _padded(word & _LENGTH)
-        if at > len(block):
-            return
-        yield at, parts
-        number += 1
+    whole_parts = [block[start:stop] for start, stop in found]
+    return whole_parts + [_MAGIC.join([block[start:stop] for start, stop in parts]) for _, parts in rest]
 
 
 def places(block: bytes) -> list[tuple[int, int]] | None:
     """Where the payload of each record starts and stops; None unless the block is whole records of one part each."""
-    found, at = [], 0
-    while at + _HEADER.size <= len(block):
-        magic, word = _HEADER.unpack_from(block, at)
-        if magic != MAGIC or word > _LENGTH:
-            return None
-        start = at + _HEADER.size
-        found.append((start, start + word))
-        at = start + (word + 3 & ~3)
-    return found if at == len(block) else None
+    found, end = _in_one_part(block)
+    return found if end == len(block) else None
 
 
 def stream(file: BinaryIO) -> Iterator[bytes]:
     """The payloads of a stream of records. Raises BadPayload."""
-    number = 1
+    n_read = 0
     for block in blocks(file, whole):
-        found = payloads(block, number)
+        found = payloads(block, n_read + 1)
+        n_read += len(found)
         yield from found
-        number += len(found)
 
 
 def frame(payload: bytes) -> bytes:
@@ -99,13 +72,46 @@ def size_of_first(block: bytes) -> int:
     return _HEADER.size + _padded(word) if magic == MAGIC and word <= _LENGTH else 0
 
 
-def n_alike(block: bytes) -> int:
+def _n_alike(block: bytes) -> int:
     """How many records of the first one's header, and so of its size, the block begins with; 0 if it is in parts."""
     size = size_of_first(block)
     n_records = len(block) // size if size else 0
     headers = np.ndarray((n_records,), "<u8", block, strides=(size,)) if n_records else np.empty(0)
     alike = headers == headers[:1]
     return n_records if alike.all() else int(np.argmin(alike))
+
+
+def _in_one_part(block: bytes, at: int = 0) -> tuple[list[tuple[int, int]], int]:
+    """The payloads' places up to the first record that is not whole and in one part, and where that begins."""
+    found, n_bytes = [], len(block)
+    while at + _HEADER.size <= n_bytes:
+        magic, word = _HEADER.unpack_from(block, at)
+        start = at + _HEADER.size
+        end = start + (word + 3 & ~3)
+        if magic != MAGIC or word > _LENGTH or end > n_bytes:
+            break
+        found.append((start, start + word))
+        at = end
+    return found, at
+
+
+def _records(block: bytes, at: int, number: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """The end of each whole record from `at` on, and the places of its parts. Raises BadPayload for what is none."""
+    while at + _HEADER.size <= len(block):
+        parts, flag = [], None
+        while flag not in (_WHOLE, _LAST):
+            if at + _HEADER.size > len(block):
+                return
+            magic, word = _HEADER.unpack_from(block, at)
+            flag = word >> 29
+            _check(magic, flag, bool(parts), number)
+            at += _HEADER.size
+            parts.append((at, at + (word & _LENGTH)))
+            at += _padded(word & _LENGTH)
+        if at > len(block):
+            return
+        yield at, parts
+        number += 1
 
 
 def _check(magic: int, flag: int, is_begun: bool, number: int) -> None:

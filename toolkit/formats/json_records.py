@@ -50,7 +50,7 @@ class JsonReader(BlockReader):
     def __init__(self, declared: Declared):
         super().__init__(declared)
         self._width: int | None = None
-        self._read = {"document": 0, "line": 0, "instance": 0}
+        self._counts = {"document": 0, "line": 0, "instance": 0}
 
     def whole(self, block: bytes) -> int:  # noqa: D102
         ends = _document_ends(block)
@@ -84,8 +84,8 @@ class JsonReader(BlockReader):
         if self._width not in (None, rows.shape[1]):
             return None
         self._width = rows.shape[1]
-        self._read["instance"] += n_rows
-        self._read["line"] += lines.count(block)
+        self._counts["instance"] += n_rows
+        self._counts["line"] += lines.count(block)
         return rows
 
     def _has_three_rows(self, sample: bytes) -> bool:
@@ -100,7 +100,7 @@ class JsonReader(BlockReader):
         vectors = [self._vector(instance) for document in self._documents(block) for instance in _instances(document)]
         if not vectors:
             return None
-        first = self._read["instance"] - len(vectors) + 1
+        first = self._counts["instance"] - len(vectors) + 1
         if all(vector.keys is None for vector in vectors):
             return Dataset(_dense(vectors, first))
         return Dataset(_sparse(vectors, first))
@@ -114,22 +114,22 @@ class JsonReader(BlockReader):
             ends = _document_ends(block).tolist()
             if len(ends) < 2 and not block[ends[0] if ends else 0 :].strip():
                 raise
-        self._read["document"] -= 1
+        self._counts["document"] -= 1
         for start, end in zip([0, *ends], [*ends, len(block)], strict=True):
             if block[start:end].strip():
                 yield self._document(block[start:end], "document")
 
     def _document(self, text: bytes, kind: str) -> Any:
-        self._read[kind] += kind == "document"
+        self._counts[kind] += kind == "document"
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError as error:
-            raise BadPayload(f"JSON {kind} {self._read[kind]} cannot be read: {error}") from error
+            raise BadPayload(f"JSON {kind} {self._counts[kind]} cannot be read: {error}") from error
 
     def _vector(self, instance: Any) -> _Vector:
         """The numbers of the next instance. Raises BadPayload with its number in the payload."""
-        self._read["instance"] += 1
-        where = f"JSON instance {self._read['instance']}"
+        self._counts["instance"] += 1
+        where = f"JSON instance {self._counts['instance']}"
         vector = _sparse_vector(instance, self.declared.n_features, where) or _dense_vector(instance, where)
         if self._width is None:
             self._width = vector.width
@@ -147,7 +147,7 @@ class JsonLinesReader(JsonReader):
 
     def _documents(self, block: bytes) -> Iterator[Any]:
         for line in lines.records(block):
-            self._read["line"] += 1
+            self._counts["line"] += 1
             if line.strip():
                 yield self._document(line, "line")
 

@@ -120,7 +120,7 @@ def negotiate(accept: str | None, default: str) -> str:
         ranges = media_types.parse_list(accept or default) or media_types.parse_list(default)
         weighted = [(_weight(range_), range_.name) for range_ in ranges]
     except ValueError as error:
-        raise BadAccept(f"accept {accept!r} is not supported; {_supported(ANSWERS)}") from error
+        raise BadAccept(f"accept {accept or default!r} is not supported; {_supported(ANSWERS)}") from error
     refused = {name for weight, name in weighted if weight == 0}
     choices = [media_types.parse(default).name, *ANSWERS]
     for _, name in sorted((pair for pair in weighted if pair[0] > 0), key=lambda pair: -pair[0]):
