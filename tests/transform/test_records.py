@@ -82,3 +82,13 @@ def test_any_bytes_give_records_or_a_clear_error(split_type, content):
 def test_lines_are_counted_as_they_are_split(lines, ended):
     content = b"\n".join(lines) + b"\n" * ended
     assert Line().count(content, 0) == len(Line().records(content, 0))
+
+
+def test_a_file_that_becomes_shorter_is_noticed(tmp_path):
+    (tmp_path / "data").write_bytes(b"1\n" * 10)
+    settings = Sized(size=100, split_type="Line")
+    block = next(records.blocks(tmp_path / "data", settings))
+    (tmp_path / "data").write_bytes(b"1\n")
+    with pytest.raises(BadPayload) as error:
+        list(records.requests(block, settings))
+    assert str(error.value) == "the file has become shorter while it was read; it ends at byte 2"

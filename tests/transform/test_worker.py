@@ -43,6 +43,31 @@ def test_the_default_answer_is_that_of_serve(model_dirs, block, monkeypatch):
     process.close()
 
 
+CHATTY = """
+from algorithms.kmeans import KMeans
+
+class Chatty(KMeans):
+    name = "chatty"
+
+    def predict(self, X):
+        print("predicting")
+        return super().predict(X)
+"""
+
+
+def test_what_a_plugin_prints_does_not_disturb(model_dirs, block, tmp_path, monkeypatch, capfd):
+    (tmp_path / "chatty.py").write_text(CHATTY)
+    described = tmp_path / "chatty-1.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: chatty\nVersion: 1\n")
+    (described / "entry_points.txt").write_text("[byoa.algorithms]\nchatty = chatty:Chatty\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = ModelProcess("chatty", model_dirs["kmeans"], SETTINGS)
+    assert process.piece(block).n_records == len(ROWS)
+    process.close()
+    assert capfd.readouterr() == ("", "predicting\n")
+
+
 def test_a_refused_request_says_which_records(process, tmp_path):
     (tmp_path / "bad.csv").write_bytes(b"1,2,3,4\n1,2\n")
     block = next(records.blocks(tmp_path / "bad.csv", SETTINGS))

@@ -36,7 +36,11 @@ from toolkit.transform.settings import Settings, resolved
 @click.option("--output-filter", default="$", show_default=True, help="JSONPath of what is stored.")
 @click.option("--data-type", default="S3Prefix", show_default=True, help="S3Prefix (INPUT itself) or ManifestFile.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Blocks at once; by default as many as CPUs, or as --url says."
+    "--workers",
+    "--max-concurrent-transforms",
+    "workers",
+    type=click.IntRange(min=1),
+    help="Requests under way at once; by default one for each CPU, with --url as many as the container says.",
 )
 @click.option("--timeout", default=600, show_default=True, help="InvocationsTimeoutInSeconds, with --url.")
 @click.option("--retries", default=3, show_default=True, help="InvocationsMaxRetries, with --url.")

@@ -145,14 +145,17 @@ def _framed_limit(settings: Settings) -> int | None:
 
 
 def read(block: Block, settings: Settings) -> bytes:
-    """The bytes of a block."""
+    """The bytes of a block. Raises BadPayload where the file has become shorter."""
     if block.data is not None:
         return block.data
     with block.path.open("rb") as raw:
         if block.length is None:
             return opened(raw, settings).read()
         raw.seek(block.offset)
-        return raw.read(block.length)
+        data = raw.read(block.length)
+    if len(data) < block.length:
+        raise BadPayload(f"the file has become shorter while it was read; it ends at byte {block.offset + len(data)}")
+    return data
 
 
 def requests(block: Block, settings: Settings, apart: bool = False) -> Iterator[Request]:

@@ -129,6 +129,7 @@ def main() -> None:
     source = sys.stdin.buffer
     with os.fdopen(os.dup(1), "wb") as target:
         os.dup2(2, 1)
+        sys.stdout.reconfigure(line_buffering=True)  # the process is killed in the end
         try:
             answer = _loaded(receive(source)[0])
         except Exception as error:  # this program's outermost line, and so is the other
