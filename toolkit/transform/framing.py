@@ -1,7 +1,7 @@
 """How records lie in a file, by SplitType: lines, RecordIO, TFRecord.
 
-A framing finds where records end in a stretch of a file, takes a stretch of whole records apart, and takes the frame
-off a record that becomes a request of its own. Offsets in messages count from the beginning of the file.
+A framing finds where records end in a stretch of a file, and takes a stretch of whole records apart. Offsets in
+messages count from the beginning of the file.
 
 Sources: the Developer Guide's "Batch Transform" (what is stripped when), TensorFlow's "TFRecord and
 tf.train.Example".
@@ -25,13 +25,10 @@ class Framing(Protocol):
         """Where the last whole record of `data[:stop]` ends, or 0; `final` says that the file ends there."""
 
     def records(self, block: bytes, offset: int) -> list[bytes]:
-        """The records of a block of whole records, each with its frame."""
+        """The records of a block of whole records, each as it is sent alone: without its frame."""
 
     def count(self, block: bytes, offset: int) -> int:
         """How many records `records` gives."""
-
-    def bare(self, record: bytes) -> bytes:
-        """A record without its frame."""
 
 
 class Line:
@@ -45,20 +42,16 @@ class Line:
         return stop if final else data.rfind(b"\n", 0, stop) + 1
 
     def records(self, block: bytes, offset: int) -> list[bytes]:
-        """The lines that are not empty, with their newlines."""
+        """The lines that are not empty, with or without their newlines as was asked for."""
         *lines, rest = block.split(b"\n")
-        found = [line + b"\n" for line in lines if line not in _EMPTY]
-        return found if rest in _EMPTY else [*found, rest]
+        found = [line + b"\n" for line in lines if line not in _EMPTY] + [rest] * (rest not in _EMPTY)
+        return found if self.keep_newline else [line.rstrip(b"\r\n") for line in found]
 
     def count(self, block: bytes, offset: int) -> int:
         """The number of lines that are not empty."""
         if b"\r" in block:
             return len(self.records(block, offset))
         return _n_lines(block) if block else 0
-
-    def bare(self, record: bytes) -> bytes:
-        """The line, with or without its newline as was asked for."""
-        return record if self.keep_newline else record.rstrip(b"\r\n")
 
 
 _EMPTY = (b"", b"\r")
@@ -85,25 +78,15 @@ class RecordIO:
             return framing.whole(view)
 
     def records(self, block: bytes, offset: int) -> list[bytes]:
-        """The records with their frames and all their parts."""
-        ends = self._ends(block, offset)
-        return [block[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-
-    def count(self, block: bytes, offset: int) -> int:
-        """The number of records."""
-        return len(self._ends(block, offset))
-
-    def bare(self, record: bytes) -> bytes:
-        """The parts put together."""
-        from toolkit.formats import framing
-
-        return framing.payloads(record)[0]
-
-    def _ends(self, block: bytes, offset: int) -> list[int]:
+        """The records, their parts put together."""
         from toolkit.formats import framing
 
         with _counted_from(offset):
-            return [end for end, _ in framing.records(block)]
+            return framing.payloads(block)
+
+    def count(self, block: bytes, offset: int) -> int:
+        """The number of records."""
+        return len(self.records(block, offset))
 
 
 @contextmanager
@@ -126,22 +109,18 @@ class TFRecord:
         return last
 
     def records(self, block: bytes, offset: int) -> list[bytes]:
-        """The records with their frames, their checksums verified."""
+        """The records, their checksums verified."""
         found, at = [], 0
         while at < len(block):
             end = _end(block, at, len(block), offset)
-            _check(memoryview(block)[at + _HEADER.size : end - 4], block[end - 4 : end], "data", offset + at)
-            found.append(block[at:end])
+            found.append(block[at + _HEADER.size : end - 4])
+            _check(found[-1], block[end - 4 : end], "data", offset + at)
             at = end
         return found
 
     def count(self, block: bytes, offset: int) -> int:
         """The number of records, their checksums verified."""
         return len(self.records(block, offset))
-
-    def bare(self, record: bytes) -> bytes:
-        """The record between its header and its checksum."""
-        return record[_HEADER.size : -4]
 
 
 _HEADER = struct.Struct("<Q4s")

@@ -38,7 +38,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Request:
-    """One body to be sent, and its records as they stand in the file (None: they were only counted)."""
+    """One body to be sent, and its records without their frames (None: they were only counted)."""
 
     body: bytes
     n_records: int
@@ -165,7 +165,7 @@ def requests(block: Block, settings: Settings, apart: bool = False) -> Iterator[
         yield Request(data, 1, [data])
     elif settings.strategy == "SingleRecord":
         for record in how.records(data, block.offset):
-            yield Request(how.bare(record), 1, [record])
+            yield Request(record, 1, [record])
     else:
         records = how.records(data, block.offset) if apart else None
         n_records = how.count(data, block.offset) if records is None else len(records)
