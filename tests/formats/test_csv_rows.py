@@ -132,9 +132,9 @@ def test_label_size_must_be_a_whole_number(given):
 
 
 def test_line_numbers_and_width_go_on_from_block_to_block():
-    def stream(body):
+    def stream(body, block_bytes=4):
         reader = table.reader("text/csv")
-        return [data.X.tolist() for data in reader.stream(io.BytesIO(body), 4)]
+        return [data.X.tolist() for data in reader.stream(io.BytesIO(body), block_bytes)]
 
     assert stream(b"1,2\n3,4\n5,6\n") == [[[1, 2]], [[3, 4]], [[5, 6]]]
     for body, message in {
@@ -143,9 +143,10 @@ def test_line_numbers_and_width_go_on_from_block_to_block():
         b"1,2\n3,4\n\n\n5,6\n": "CSV line 3 is empty",
         b"\n\n1,2\n": "CSV line 1 is empty",
     }.items():
-        with pytest.raises(BadPayload) as raised:
-            stream(body)
-        assert str(raised.value) == message
+        for block_bytes in (4, 9, 10):
+            with pytest.raises(BadPayload) as raised:
+                stream(body, block_bytes)
+            assert str(raised.value) == message
     assert stream(b"1,2\n3,4\n\n\n\n\n\n\n") == [[[1, 2]], [[3, 4]]]
 
 

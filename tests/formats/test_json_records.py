@@ -137,6 +137,14 @@ def test_documents_are_cut_from_blocks_wherever_they_end():
     np.testing.assert_array_equal(np.concatenate(parts)[::2, 1], np.arange(20) + 0.5)
 
 
+def test_documents_are_counted_from_block_to_block():
+    several = b'{"instances":[{"features":[1]},{"features":[2]}]}\n'
+    for before, number in ((b'{"features":[1]}' * 40, 41), (several, 2), (several * 5 + b'{"features":[1]}', 7)):
+        with pytest.raises(BadPayload) as raised:
+            list(table.reader("application/json").stream(io.BytesIO(before + b'{"features":[1}'), 50))
+        assert str(raised.value).startswith(f"JSON document {number} cannot be read: ")
+
+
 def test_instances_are_counted_from_block_to_block():
     body = b'{"features":[1]}\n' * 30 + b'{"features":[1,2]}\n'
     for content_type in ("application/json", "application/jsonlines", "text/csv"):

@@ -8,7 +8,7 @@ import pytest
 
 from toolkit.dataset import Sparse
 from toolkit.errors import BadPayload
-from toolkit.formats import framing, record_views, table
+from toolkit.formats import dense_records, framing, sparse_records, table
 from toolkit.formats.media_types import MediaType
 from toolkit.formats.readers import Declared
 from toolkit.formats.record_message import record_class
@@ -199,7 +199,7 @@ def rows_by_message(body: bytes):
 @pytest.mark.parametrize("kind", ["float32_tensor", "float64_tensor"])
 def test_the_view_of_dense_records_equals_the_messages(kind, with_labels):
     body = framed(*(message(row.tolist(), [i] if with_labels else None, kind=kind) for i, row in enumerate(DENSE)))
-    viewed, general = record_views.dense(body), rows_by_message(body)
+    viewed, general = dense_records.read(body), rows_by_message(body)
     np.testing.assert_array_equal(viewed.X, general.X)
     np.testing.assert_array_equal(viewed.y, general.y)
 
@@ -214,7 +214,7 @@ def test_the_walk_through_sparse_records_equals_the_messages(width, with_labels)
             for i, (row, mask) in enumerate(zip(DENSE, MASK, strict=True))
         )
     )
-    walked, general = record_views.sparse(body), rows_by_message(body)
+    walked, general = sparse_records.read(body), rows_by_message(body)
     np.testing.assert_array_equal(walked.dense().X, general.dense().X)
     np.testing.assert_array_equal(walked.y, general.y)
 
@@ -224,7 +224,7 @@ def test_a_damaged_byte_gives_the_same_by_view_walk_and_message(damaged):
     for keys in (None, [1, 200, 4]):
         body = bytearray(framed(*(message([1, 2, 3], [i], keys, keys and 300) for i in range(8))))
         body[damaged % len(body)] ^= 0x41
-        seen = record_views.dense(bytes(body)) or record_views.sparse(bytes(body))
+        seen = dense_records.read(bytes(body)) or sparse_records.read(bytes(body))
         if seen is not None:
             general = rows_by_message(bytes(body))
             np.testing.assert_array_equal(seen.dense().X, general.dense().X)

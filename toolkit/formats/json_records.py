@@ -1,18 +1,16 @@
 """`application/json` and `application/jsonlines`: instances as SageMaker's requests have them, and answers.
 
-https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-inference.html. A document is `{"instances": [...]}`,
-the answer of a PCA or k-means container (`projections`, `predictions`), or one instance; a payload may hold
-one document after another, with or without a newline between. An instance's vector is its `features` (a
-list, or an object with `values`, for sparse vectors with `keys` and `shape` too), alone or within `data`;
-or its `projection`; or k-means' pair of `closest_cluster` and `distance_to_cluster`. Members of other
-names, such as `configuration`, mean nothing here.
+https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-inference.html. A document is `{"instances": [...]}`, the answer of
+a PCA or k-means container (`projections`, `predictions`), or one instance; json_vectors.py says what an instance is. A
+payload may hold one document after another, with or without a newline between. Members of other names, such as
+`configuration`, mean nothing here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -22,26 +20,16 @@ import orjson
 from toolkit.dataset import Dataset, Sparse
 from toolkit.errors import BadPayload
 from toolkit.formats import decimals, lines
+from toolkit.formats.json_vectors import Vector, matrix, vector_of
 from toolkit.formats.readers import BlockReader, Declared
-from toolkit.formats.sparse_rows import compressed
 from toolkit.formats.writers import Writer
 
 _LISTS = ("instances", "projections", "predictions")
-_PAIR = ("closest_cluster", "distance_to_cluster")
 _BEFORE_NUMBERS = rb'[\s{}\[\]"A-Za-z_:,]*\[(?=\s*[-0-9])'
 _OPENING = re.compile(_BEFORE_NUMBERS)
 _BETWEEN = re.compile(rb"\]" + _BEFORE_NUMBERS)
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 _STRUCTURE = np.isin(np.arange(256), list(b'{}[]"'))
-
-
-@dataclass(frozen=True)
-class _Vector:
-    """One instance's numbers; `keys` are the columns of a sparse one, None for a dense one."""
-
-    values: list[float]
-    keys: list[int] | None
-    width: int
 
 
 class JsonReader(BlockReader):
@@ -63,47 +51,45 @@ class JsonReader(BlockReader):
     def _regular(self, block: bytes) -> np.ndarray | None:
         """The rows of a block that repeats one text between vectors of numbers; None for any other block.
 
-        Such a block is lines of numbers in disguise. Three vectors of one 0 with the same text around them
-        are read the general way: that they are three rows proves the text legal, for any number of rows
-        since its brackets balance.
+        Such a block is lines of numbers in disguise. Three vectors of one 0 with the same texts around them are read
+        the general way: that they are three rows proves the texts legal, between any number of rows.
         """
         opening = _OPENING.match(block)
         found = opening and _BETWEEN.search(block, opening.end())
-        if not found or not _balances(found[0]):
+        if not found:
             return None
         between, start, end = found[0], opening.end(), len(block.rstrip(b"]} \t\r\n"))
         text = block[start:end].replace(between, b"\n")
         n_rows = (end - start - len(text)) // (len(between) - 1) + 1
         sample = b"%b0%b0%b0%b" % (block[:start], between, between, block[end:])
-        if lines.count(text) + 1 != n_rows or not self._has_three_rows(sample):
-            return None
+        n_documents = self._documents_of_three_rows(sample) if lines.count(text) + 1 == n_rows else 0
         try:
-            rows = decimals.table(text)
+            rows = decimals.table(text) if n_documents else None
         except ValueError:
             return None
-        if self._width not in (None, rows.shape[1]):
+        if rows is None or self._width not in (None, rows.shape[1]):
             return None
         self._width = rows.shape[1]
         self._counts["instance"] += n_rows
         self._counts["line"] += lines.count(block)
+        self._counts["document"] += n_rows if n_documents == 3 else 1
         return rows
 
-    def _has_three_rows(self, sample: bytes) -> bool:
-        try:
-            data = type(self)(self.declared)._general(sample)
-        except BadPayload:
-            return False
-        return data is not None and isinstance(data.X, np.ndarray) and data.X.shape == (3, 1)
+    def _documents_of_three_rows(self, sample: bytes) -> int:
+        """How many documents hold the three rows of one column in `sample`; 0 where it does not hold them."""
+        reader = type(self)(self.declared)
+        with suppress(BadPayload):
+            data = reader._general(sample)
+            if data is not None and isinstance(data.X, np.ndarray) and data.X.shape == (3, 1):
+                return max(1, reader._counts["document"])
+        return 0
 
     def _general(self, block: bytes) -> Dataset | None:
         """The rows of any block of whole documents."""
         vectors = [self._vector(instance) for document in self._documents(block) for instance in _instances(document)]
         if not vectors:
             return None
-        first = self._counts["instance"] - len(vectors) + 1
-        if all(vector.keys is None for vector in vectors):
-            return Dataset(_dense(vectors, first))
-        return Dataset(_sparse(vectors, first))
+        return Dataset(matrix(vectors, self._counts["instance"] - len(vectors) + 1))
 
     def _documents(self, block: bytes) -> Iterator[Any]:
         """The parsed documents of a block."""
@@ -126,11 +112,11 @@ class JsonReader(BlockReader):
         except orjson.JSONDecodeError as error:
             raise BadPayload(f"JSON {kind} {self._counts[kind]} cannot be read: {error}") from error
 
-    def _vector(self, instance: Any) -> _Vector:
+    def _vector(self, instance: Any) -> Vector:
         """The numbers of the next instance. Raises BadPayload with its number in the payload."""
         self._counts["instance"] += 1
         where = f"JSON instance {self._counts['instance']}"
-        vector = _sparse_vector(instance, self.declared.n_features, where) or _dense_vector(instance, where)
+        vector = vector_of(instance, self.declared.n_features, where)
         if self._width is None:
             self._width = vector.width
         if vector.width != self._width:
@@ -165,10 +151,6 @@ def _document_ends(block: bytes) -> np.ndarray:
     return at[depth == 0] + 1
 
 
-def _balances(text: bytes) -> bool:
-    return text.count(b"[") == text.count(b"]") and text.count(b"{") == text.count(b"}")
-
-
 def _instances(document: Any) -> list[Any]:
     """The instances of a document: those of its list, or the document itself."""
     if isinstance(document, dict):
@@ -176,83 +158,6 @@ def _instances(document: Any) -> list[Any]:
             if isinstance(document.get(name), list):
                 return document[name]
     return document if document == [] else [document]
-
-
-def _features(instance: Any, where: str) -> Any:
-    """What holds an instance's numbers: a list, or an object with `values`."""
-    if isinstance(instance, dict):
-        data = instance.get("data")
-        for holder, name in ((instance, "features"), (data, "features"), (instance, "projection")):
-            if isinstance(holder, dict) and name in holder:
-                return holder[name]
-        if all(name in instance for name in _PAIR):
-            return [instance[name] for name in _PAIR]
-    raise BadPayload(f"{where} must be an object with 'features', 'data' or 'projection'; got {_shown(instance)}")
-
-
-def _dense_vector(instance: Any, where: str) -> _Vector:
-    features = _features(instance, where)
-    values = features.get("values") if isinstance(features, dict) else features
-    if not isinstance(values, list) or not values:
-        raise BadPayload(f"{where} must have a list of numbers; got {_shown(values)}")
-    _refuse_what_is_no_number(values, where)
-    return _Vector(values, None, len(values))
-
-
-def _sparse_vector(instance: Any, n_features: int | None, where: str) -> _Vector | None:
-    """The vector of an instance with `keys`; None for a dense one."""
-    features = _features(instance, where)
-    if not isinstance(features, dict) or "keys" not in features:
-        return None
-    keys, values, shape = features["keys"], features.get("values"), features.get("shape", [n_features])
-    if not isinstance(values, list) or not isinstance(keys, list) or len(keys) != len(values):
-        raise BadPayload(f"{where} must have lists 'keys' and 'values' of one length")
-    if not isinstance(shape, list) or not shape or type(shape[-1]) is not int or not 0 < shape[-1] < 2**31:
-        raise BadPayload(f"{where} must have a 'shape' of a positive number of columns; got {_shown(shape)}")
-    if not all(type(key) is int and 0 <= key < 2**31 for key in keys):
-        raise BadPayload(f"{where} must have 'keys' of at least 0; got {_shown(keys)}")
-    _refuse_what_is_no_number(values, where)
-    return _Vector(values, keys, shape[-1])
-
-
-def _refuse_what_is_no_number(values: list[Any], where: str) -> None:
-    if set(map(type, values)) <= {int, float}:
-        return
-    place = next(i for i, value in enumerate(values) if type(value) not in (int, float))
-    raise BadPayload(f"{where} value {place + 1} must be a finite number; got {_shown(values[place])}")
-
-
-def _dense(vectors: list[_Vector], first: int) -> np.ndarray:
-    """The rows (n_rows, n_features) float32 of vectors of one width; the first is instance number `first`."""
-    with np.errstate(over="ignore"):
-        rows = np.array([vector.values for vector in vectors], np.float64).astype(np.float32)
-    if not np.isfinite(rows).all():
-        row, place = np.argwhere(~np.isfinite(rows))[0].tolist()
-        got = vectors[row].values[place]
-        raise BadPayload(f"JSON instance {first + row} value {place + 1} must be a finite number; got {got!r}")
-    return rows
-
-
-def _sparse(vectors: list[_Vector], first: int) -> Sparse:
-    """The same, where at least one vector is sparse: of a dense one the cells that are not zero."""
-    cells = [_cells(vector) for vector in vectors]
-    columns = np.concatenate([np.asarray(keys, np.int64) for keys, _ in cells])
-    values = np.concatenate([np.asarray(values, np.float64) for _, values in cells])
-    lengths = np.array([len(keys) for keys, _ in cells])
-    return compressed(lengths, columns, values, vectors[0].width, lambda row: f"JSON instance {first + row}")
-
-
-def _cells(vector: _Vector) -> tuple[Iterable[int], Iterable[float]]:
-    if vector.keys is not None:
-        return vector.keys, vector.values
-    values = np.asarray(vector.values, np.float64)
-    return np.flatnonzero(values), values[values != 0]
-
-
-def _shown(value: Any) -> str:
-    """The beginning of a value as JSON."""
-    text = orjson.dumps(value).decode()
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def answer(columns: dict[str, np.ndarray], answers: str | None) -> bytes:

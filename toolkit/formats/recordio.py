@@ -2,7 +2,8 @@
 
 A row's vector is `features["values"]`, dense or with keys and a shape; its labels are `label["values"]`. An answer is a
 Record with no features and a label for each column. `uid`, `metadata`, `configuration` and features of other names are
-passed over. Blocks whose records are alike are read through a view, see record_views.py; others message by message.
+passed over. Blocks of records that are alike are read as one array (dense_records.py, sparse_records.py), others
+message by message.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from toolkit.dataset import Dataset, Sparse
 from toolkit.errors import BadPayload
-from toolkit.formats import framing, record_views
+from toolkit.formats import dense_records, framing, sparse_records
 from toolkit.formats.readers import BlockReader, Declared
 from toolkit.formats.record_message import TENSORS, VECTOR, decode_error, record_class
 from toolkit.formats.sparse_rows import compressed
@@ -48,7 +49,7 @@ class RecordIOReader(BlockReader):
         return framing.whole(block, self._record)
 
     def read(self, block: bytes) -> Dataset | None:  # noqa: D102
-        data = record_views.dense(block) or record_views.sparse(block)
+        data = dense_records.read(block) or sparse_records.read(block)
         if data is None or not self._goes_on(data):
             data = self._general(block)
         self._record += 0 if data is None else len(data)
@@ -140,7 +141,7 @@ def _finite(rows: np.ndarray, what: str, first: int) -> np.ndarray:
 def answer(columns: dict[str, np.ndarray]) -> bytes:
     """A Record for each row: no features, and a float32 label for each column."""
     labels = {name: column.reshape(len(column), -1) for name, column in columns.items()}
-    return record_views.written({}, labels)
+    return dense_records.written({}, labels)
 
 
 class RecordIOWriter(Writer):
@@ -151,7 +152,7 @@ class RecordIOWriter(Writer):
             self.file.write(b"".join(_sparse_records(data)))
             return
         labels = {} if data.y is None else {VECTOR: data.y.reshape(len(data), -1)}
-        self.file.write(record_views.written({VECTOR: data.X}, labels))
+        self.file.write(dense_records.written({VECTOR: data.X}, labels))
 
 
 def _sparse_records(data: Dataset) -> Iterator[bytes]:
