@@ -19,6 +19,7 @@ from toolkit.errors import BadHyperparameter
 from toolkit.rounds import Key, Plan, Round, Totals
 
 PASSES = 4  # of mode randomized
+SPARE = 10  # directions that each pass follows beyond its half of num_components and extra_components
 BLOCK_ROWS = 256  # multiplied at a time in mode randomized, so that they stay in the processor's cache
 ROUNDING = 1e-6  # of float32 products, against the greatest eigenvalue
 
@@ -34,10 +35,10 @@ class PCA(Algorithm):
     order, and `s_` (num_components,), the singular values of the centred rows (not divided by their number). Of each
     component the entry that is largest in size is positive.
 
-    >>> X = np.array([[0, 0], [1, 2], [2, 4], [3, 6]], np.float32)
+    >>> X = np.array([[7, 6], [4, 2], [1, -2]], np.float32)
     >>> pca = PCA(num_components=1).fit(X)
-    >>> pca.predict(X)["projection"].round(3).tolist()
-    [[-3.354], [-1.118], [1.118], [3.354]]
+    >>> pca.mean_.tolist(), pca.predict(X)["projection"].round(4).tolist()  # along (3, 4)
+    ([[4.0, 2.0]], [[5.0], [0.0], [-5.0]])
 
     [1] Musco, Musco: Randomized block Krylov methods for stronger and faster approximate singular value
         decomposition, NIPS 2015.
@@ -60,8 +61,7 @@ class PCA(Algorithm):
         extra_components: int = Field(
             -1,
             ge=-1,
-            description="randomized: directions followed beyond num_components, half of them new in each pass; "
-            "-1 is max(10, num_components)",
+            description="randomized: directions followed beyond num_components; -1 is max(10, num_components)",
         )
         seed: int = Field(0, ge=0, description="randomized: where the random subspace starts")
 
@@ -111,7 +111,7 @@ class PCA(Algorithm):
     def _randomized(self, n_features: int) -> Plan:
         """Each pass multiplies the newest directions by the scatter, which turns them to the best; all are kept."""
         wanted, extra = self.hyperparameters.num_components, self.hyperparameters.extra_components
-        width = math.ceil((wanted + (max(10, wanted) if extra < 0 else extra)) / 2)
+        width = math.ceil((wanted + (max(10, wanted) if extra < 0 else extra)) / 2) + SPARE
         latest = np.random.default_rng(self.hyperparameters.seed).standard_normal((n_features, width))
         basis = images = np.empty((n_features, 0))
         mean = self._fixed_mean(n_features)

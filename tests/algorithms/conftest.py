@@ -7,8 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from threadpoolctl import threadpool_limits
 
 RATINGS = Path(__file__).parents[3] / "shared" / "data" / "movielens-latest-small" / "ratings.csv"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Matrix products in one thread: on a busy machine more of them wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")
