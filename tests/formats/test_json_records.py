@@ -173,6 +173,8 @@ def test_regular_documents_are_read_the_quick_way(body):
         b'{"instances":[{"features":[1],"projection":[2]},{"features":[3],"projection":[4]}]}',
         b'{"instances":[{"features":[1]}],"instances":[{"features":[2]}]}',
         b'{"features":[1,\n2]}\n{"features":[3]}\n',
+        b'{"features":[1\n,2]}\n{"features":[3,4]}\n',
+        b'{"features":[\n1]}\n{"features":[2\n]}\n',
         b'{"features":[1]}\n{"features":[2]}\nx',
         b'{"features":[1]},{"features":[2]}',
         b'{"other":[1]}\n{"other":[2]}',

@@ -106,6 +106,9 @@ def test_damaged_payloads_are_rows_or_a_clear_error(content_type, data):
 HOSTILE = {
     "many empty lines behind a wide one": (b"1," * 100_000 + b"1" + b"\n" * 300_000 + b"1", "text/csv"),
     "deep JSON": (b"[" * 300_000, "application/json"),
+    "many closing brackets": (b'{"features":[1' + b"]" * 1_000_000, "application/json"),
+    "many empty documents": (b"[]" * 500_000, "application/json"),
+    "many quotes": (b'"1' * 300_000, "text/csv"),
     "deep objects": (b'{"a":' * 100_000, "application/json"),
     "a huge sparse width": (
         b'{"data":{"features":{"keys":[1],"shape":[2147483647],"values":[1]}}}',
