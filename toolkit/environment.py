@@ -182,6 +182,7 @@ class ServerSettings:
     batch_strategy: str = "MULTI_RECORD"
     max_payload_in_mb: int = 6  # of a batch transform's request
     max_concurrent_transforms: int | None = None  # None: one for each worker
+    multi_model: bool = False
     log_requests: bool = True
     log_pings: bool = False
     metrics: bool = False
@@ -207,6 +208,7 @@ def read_server_settings(
         batch_strategy=_batch_strategy(),
         max_payload_in_mb=_bound(6, "SAGEMAKER_MAX_PAYLOAD_IN_MB").value,
         max_concurrent_transforms=_bound(0, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS").value or None,
+        multi_model=_flag("SAGEMAKER_MULTI_MODEL", False),
         log_requests=_flag("SERVER_LOG_REQUESTS", True),
         log_pings=_flag("SERVER_LOG_PINGS", False),
         metrics=_flag("SERVER_METRICS", False),

@@ -4,7 +4,9 @@
   - UserError              whoever sent the request or started the job
     - BadPayload           400  the bytes do not say what their content type promises
     - BadAccept            406  no format answers the Accept header
+    - NoSuchModel          404  a model that a multi-model server has not loaded
     - SlowClient           408  a request that does not arrive in time
+    - ModelExists          409  a model that it has loaded already
     - PayloadTooLarge      413
     - BadContentType       415  no format reads the content type
     - BadHyperparameter    400
@@ -15,6 +17,7 @@
   - AlgorithmFault         500  whoever wrote the plugin
   - ServerLimit            503  whoever runs the server: its queue is full
     - TookTooLong          504  an answer that is not there in time
+    - NoMemory             507  a model that finds no room
   - ContainerFault         502  whoever made the container: it answers with an error of its own, or not at all
 
 Each message is one sentence: where, what it must be, what it got. Anything that is not a ToolkitError is a defect
@@ -42,6 +45,18 @@ class BadAccept(UserError):
     """An Accept header that no format answers."""
 
     status = 406
+
+
+class NoSuchModel(UserError):
+    """A model that a multi-model server has not loaded."""
+
+    status = 404
+
+
+class ModelExists(UserError):
+    """A model that a multi-model server has loaded already."""
+
+    status = 409
 
 
 class SlowClient(UserError):
@@ -102,3 +117,9 @@ class ContainerFault(ToolkitError):
     """A container or worker that answers with an error of its own, or not at all."""
 
     status = 502
+
+
+class NoMemory(ServerLimit):
+    """A model that finds no room beside those that a multi-model server has loaded."""
+
+    status = 507

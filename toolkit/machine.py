@@ -7,10 +7,13 @@ and "CPU bandwidth control".
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import os
 import resource
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +55,18 @@ def used_bytes() -> int:
 def shared_memory() -> str | None:
     """A folder in memory, writable where the root is read-only; None where there is none."""
     return SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+
+
+@contextlib.contextmanager
+def folder_in_memory(prefix: str) -> Iterator[Path]:
+    """A new folder for the block, in memory where that is possible; only the process that made it removes it."""
+    owner = os.getpid()
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=shared_memory()))
+    try:
+        yield folder
+    finally:
+        if os.getpid() == owner:  # forks leave the block too
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def keep_freed_memory() -> None:

@@ -14,6 +14,7 @@ Source: the Developer Guide's "Use Your Own Inference Code" pages, for hosting a
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
@@ -33,9 +34,7 @@ log = logging.getLogger("byoa.serving")
 
 def create_app(inference: Inference, settings: ServerSettings, metrics: Metrics | None = None) -> Flask:
     """The application that answers for one model; it counts its requests where it is given `metrics`."""
-    app = Flask("byoa", static_folder=None)
-    room = Room(settings.waiting)
-    turns = Turns(settings.queue, settings.timeout)
+    app, answer = new_app(settings, metrics)
 
     @app.get("/ping")
     def ping():
@@ -43,12 +42,28 @@ def create_app(inference: Inference, settings: ServerSettings, metrics: Metrics 
 
     @app.post("/invocations")
     def invocations():
+        return answer(inference)
+
+    @app.get("/openapi.json")
+    def openapi_document():
+        return openapi.document(inference.algorithm)
+
+    return app
+
+
+def new_app(settings: ServerSettings, metrics: Metrics | None) -> tuple[Flask, Callable[[Inference], Response]]:
+    """An application with what every server has, and the function that answers the request at hand by a model."""
+    app = Flask("byoa", static_folder=None)
+    room = Room(settings.waiting)
+    turns = Turns(settings.queue, settings.timeout)
+
+    def answer(inference: Inference) -> Response:
         with room.place() as take:
             body = read_body(request.environ, settings.payload, take)
             with turns.turn(deadline(request.environ, settings.timeout)):
-                answer = inference.answer(body, request.content_type, request.headers.get("Accept"))
-        g.record.answer = answer
-        return Response(answer.body, content_type=answer.content_type)
+                answered = inference.answer(body, request.content_type, request.headers.get("Accept"))
+        g.record.answer = answered
+        return Response(answered.body, content_type=answered.content_type)
 
     @app.get("/execution-parameters")
     def execution_parameters():
@@ -57,10 +72,6 @@ def create_app(inference: Inference, settings: ServerSettings, metrics: Metrics 
             "BatchStrategy": settings.batch_strategy,
             "MaxPayloadInMB": settings.max_payload_in_mb,
         }
-
-    @app.get("/openapi.json")
-    def openapi_document():
-        return openapi.document(inference.algorithm)
 
     if metrics:
 
@@ -86,7 +97,7 @@ def create_app(inference: Inference, settings: ServerSettings, metrics: Metrics 
         return response
 
     app.register_error_handler(Exception, error_response)
-    return app
+    return app, answer
 
 
 def error_response(error: Exception) -> Response:

@@ -5,10 +5,9 @@ Prometheus' client keeps each process' numbers in files of a folder that all sha
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+from pathlib import Path
 
-from toolkit import environment, machine
+from toolkit import environment
 from toolkit.errors import BadOption
 from toolkit.serving.request_log import Record
 
@@ -16,11 +15,10 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 
 
 class Metrics:
-    """The counters of one server; made before the fork."""
+    """The counters of one server; made before the fork, kept in `folder`."""
 
-    def __init__(self):
-        self._folder = tempfile.mkdtemp(prefix="byoa-metrics-", dir=machine.shared_memory())
-        environment.share_metrics(self._folder)
+    def __init__(self, folder: Path):
+        environment.share_metrics(str(folder))
         try:
             import prometheus_client as prometheus
             from prometheus_client import multiprocess
@@ -42,10 +40,6 @@ class Metrics:
             self._rows.inc(answer.n_rows)
             for phase in ("decode", "predict", "encode"):
                 self._phases.labels(phase).inc(getattr(answer, f"{phase}_ms") / 1000)
-
-    def close(self) -> None:
-        """Removes the folder; of all processes that share it, the last one does."""
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def text(self) -> bytes:
         """The numbers of all workers in Prometheus' text format."""

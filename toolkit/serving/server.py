@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
@@ -20,11 +19,10 @@ SPARE_SLOTS = 8  # of the board, for workers that have ended and are not yet cou
 class Server(BaseApplication):
     """A Flask application behind gunicorn; its arbiter loads nothing again, the workers are forks."""
 
-    def __init__(self, app: Flask, settings: ServerSettings, listener: socket.socket, at_end: Callable[[], None]):
+    def __init__(self, app: Flask, settings: ServerSettings, listener: socket.socket):
         self.app = app
         self.settings = settings
         self.listener = listener
-        self.at_end = at_end
         self.board = Board(settings.workers.value + SPARE_SLOTS)
         super().__init__()
 
@@ -42,7 +40,6 @@ class Server(BaseApplication):
             "timeout": self.settings.timeout.value + 30,  # without a sign of life from the main thread
             "graceful_timeout": DRAIN_SECONDS,
             "child_exit": lambda arbiter, worker: self.board.give_back(worker.slot),
-            "on_exit": lambda arbiter: self.at_end(),
             "proc_name": "serve",
             "forwarded_allow_ips": "",  # nobody in front may rename the path
             "control_socket_disable": True,
