@@ -72,3 +72,21 @@ def test_a_share_of_a_processor_is_rounded_up(tmp_path):
 
 def test_used_memory_is_in_bytes():
     assert 10 * MIB < machine.used_bytes() < machine.memory_bytes().value
+
+
+def test_a_folder_in_memory_is_gone_however_the_block_ends():
+    with pytest.raises(SystemExit), machine.folder_in_memory("byoa-test-") as folder:
+        (folder / "a").write_text("1")
+        raise SystemExit
+    assert not folder.exists()
+
+
+def test_a_fork_that_leaves_the_block_keeps_the_folder():
+    with machine.folder_in_memory("byoa-test-") as folder:
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            assert folder.exists()
+    if not child:
+        os._exit(0)
+    assert not folder.exists()
