@@ -1,6 +1,8 @@
 """Processors and memory as cgroups of both versions limit them, in trees as the kernel shows them."""
 
+import contextlib
 import os
+import sys
 
 import pytest
 
@@ -75,9 +77,9 @@ def test_used_memory_is_in_bytes():
 
 
 def test_a_folder_in_memory_is_gone_however_the_block_ends():
-    with pytest.raises(SystemExit), machine.folder_in_memory("byoa-test-") as folder:
+    with contextlib.suppress(SystemExit), machine.folder_in_memory("byoa-test-") as folder:
         (folder / "a").write_text("1")
-        raise SystemExit
+        sys.exit()
     assert not folder.exists()
 
 
