@@ -29,8 +29,7 @@ from toolkit.transform.exchanges import Piece, Refused
 from toolkit.transform.filters import Processing
 from toolkit.transform.inputs import InputFile
 from toolkit.transform.settings import Settings, resolved
-from toolkit.transform.worker import ModelProcess, launch
-from toolkit.transform.workers import ContainerWorker, Worker, Workers
+from toolkit.transform.workers import ContainerWorker, ModelProcess, Worker, Workers, launch
 
 PARTS_PER_WORKER = 2  # answered ahead of the one that is stored next
 

@@ -7,7 +7,7 @@ from toolkit.errors import BadArtifact, BadOption, ContainerFault, ToolkitError
 from toolkit.transform import records
 from toolkit.transform.exchanges import Refused
 from toolkit.transform.settings import Settings, resolved
-from toolkit.transform.worker import ModelProcess, launch
+from toolkit.transform.workers import ModelProcess, launch
 from transform.rows import ROWS, csv
 
 SETTINGS = resolved(Settings(content_type="text/csv", accept="text/csv", split_type="Line"), {})
