@@ -172,6 +172,22 @@ def test_a_worker_that_dies_is_replaced(tmp_path, kmeans_dir):
         assert len(running.workers()) == 2
 
 
+def test_a_signal_that_means_nothing_costs_nothing(tmp_path, kmeans_dir):
+    with serving(tmp_path, "kmeans", kmeans_dir, "--workers", "1") as running:
+        (worker,) = running.workers()
+
+        def cpu():
+            with open(f"/proc/{worker}/stat") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+        os.kill(worker, signal.SIGUSR1)
+        before = cpu()
+        time.sleep(1)
+        assert cpu() - before < 0.3
+        assert running.post(ROW).status == 200
+
+
 def test_connections_are_shared_out_evenly(tmp_path, kmeans_dir):
     with serving(tmp_path, "kmeans", kmeans_dir, "--workers", "2") as running:
         running.wait_for_workers(2)

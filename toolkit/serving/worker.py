@@ -46,6 +46,8 @@ class ThreadPerConnection(Worker):
             for ready in select.select(self.waited_for(), [], [], WATCH_SECONDS)[0]:
                 if ready in self.sockets:
                     self.accept(ready)
+                else:
+                    os.read(ready, 4096)  # a signal has come; its handler has run
         self.drain()
 
     def waited_for(self) -> list:
