@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from transform.test_container import serving
 
 from algorithms.kmeans import KMeans
 from toolkit import archive
@@ -47,6 +48,24 @@ def test_a_failed_file_is_told_and_the_job_fails(model, data, tmp_path):
         run(model, data, tmp_path / "out", "--algorithm", "kmeans", *JOINED)
     assert str(error.value) == "the job has failed: 1 of 2 files have no output"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.csv.out"]
+
+
+def test_a_container_answers_in_the_models_place(data, tmp_path):
+    script = {
+        "/ping": [(200, b"")],
+        "/execution-parameters": [(200, b'{"BatchStrategy": "SINGLE_RECORD"}')],
+        "/invocations": [lambda body: (200, b"<" + body.strip() + b">")],
+    }
+    options = ["--split-type", "Line", "--assemble-with", "Line", "--strip-newline", "--accept", "text/plain"]
+    with serving(script) as (url, seen):
+        outcome = run(data, tmp_path / "out", "--url", url, *options)
+        explained = run(data, tmp_path / "out", "--url", url, "--explain", *options)
+    assert (tmp_path / "out" / "a.csv.out").read_text() == "<7,0,0>\n<8,1,1>\n<9,0,0.5>\n"
+    assert outcome.stderr.endswith(f"asking {url}/ping until it answers 200\n")
+    assert outcome.stdout.startswith("1 of 1 files, 3 records in 3 requests, ")
+    assert "  answered  b'<7,0,0>' (7 bytes), to Accept text/plain" in explained.stdout
+    sent = {(path, headers.get("Content-Type"), headers.get("Accept")) for path, headers, body in seen if body}
+    assert sent == {("/invocations", "text/csv", "text/plain")}
 
 
 def test_explain_stores_nothing(model, data, tmp_path):

@@ -109,6 +109,7 @@ def _run(job: TransformJob, model: list[Path], algorithm: str, url: str, n_worke
 
 def _result(job: TransformJob, model: list[Path], algorithm: str, url: str, n_workers: int) -> Result:
     if url:
+        click.echo(f"asking {url}/ping until it answers 200", err=True)
         return job.with_container(url)
     with models.unpacked(model[0]) as model_dir:
         return job.with_model(algorithm, model_dir, n_workers)
