@@ -222,7 +222,7 @@ def test_bad_data_leaves_its_reason_and_no_model(images, job):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_server_is_ready_within_a_second(images, job, algorithm):
-    """From the start of its container to the first good answer of /ping, the best of ten on a machine that may be busy."""
+    """From the start of its container to the first good answer of /ping; a busy machine may try ten times."""
     root = job("job", ALGORITHMS[algorithm])
     assert train_in_container(images[algorithm], root).returncode == 0
     seconds = []
