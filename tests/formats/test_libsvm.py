@@ -48,6 +48,7 @@ ERRORS = {
     "a label once": (b"1:1\n2 1:2\n", "libsvm line 2 has a label, the first row has none"),
     "CSV": (b"1,2\n", "libsvm line 1 label must be a finite number; got '1,2'"),
     "commas between pairs": (b"1 1:2,3:4\n", "libsvm line 1 index 1 must be a finite number; got '2,3:4'"),
+    "a pair over two lines": (b"1 1:1 2\n3 4:5\n", "libsvm line 1 must have pairs of index:value; got '2'"),
     "colons in a row": (b"1 1:2:3\n", "libsvm line 1 index 1 must be a finite number; got '2:3'"),
     "nothing": (b"\n# nothing\n", "the payload is empty"),
 }
@@ -87,6 +88,9 @@ def test_lines_are_counted_from_block_to_block():
     with pytest.raises(BadPayload) as raised:
         list(table.reader("text/libsvm").stream(io.BytesIO(b"1 1:1\n" * 20 + b"1 1:x\n"), 30))
     assert str(raised.value) == "libsvm line 21 index 1 must be a finite number; got 'x'"
+    with pytest.raises(BadPayload) as raised:
+        list(table.reader("text/libsvm").stream(io.BytesIO(b"1 1:1\n" * 20 + b"1:1\n" * 20), 30))
+    assert str(raised.value) == "libsvm line 21 has no label, the first row has one"
 
 
 WORDS = st.sampled_from(

@@ -219,16 +219,27 @@ def test_the_walk_through_sparse_records_equals_the_messages(width, with_labels)
     np.testing.assert_array_equal(walked.y, general.y)
 
 
-@pytest.mark.parametrize("damaged", range(0, 400, 7))
-def test_a_damaged_byte_gives_the_same_by_view_walk_and_message(damaged):
-    for keys in (None, [1, 200, 4]):
-        body = bytearray(framed(*(message([1, 2, 3], [i], keys, keys and 300) for i in range(8))))
-        body[damaged % len(body)] ^= 0x41
+@pytest.mark.parametrize("flipped", [0x01, 0x02, 0x41, 0x80])
+@pytest.mark.parametrize("keys", [None, [1, 200, 4], [1, 2, 4]])
+def test_a_damaged_byte_gives_the_same_by_view_walk_and_message(keys, flipped):
+    good = framed(*(message([1, 2, 3], [i], keys, keys and 300) for i in range(4)))
+    for place in range(len(good)):
+        body = bytearray(good)
+        body[place] ^= flipped
         seen = dense_records.read(bytes(body)) or sparse_records.read(bytes(body))
         if seen is not None:
             general = rows_by_message(bytes(body))
             np.testing.assert_array_equal(seen.dense().X, general.dense().X)
             np.testing.assert_array_equal(seen.y, general.y)
+
+
+def test_what_only_looks_like_sparse_records_is_read_by_message():
+    cut = message([1, 2], keys=[1, 200], width=300).replace(
+        b"\x01\xc8\x01\x1a", b"\x01\x48\x81\x1a"
+    )  # a key without an end
+    more = message([1, 2], keys=[1, 2], width=300) + b"\x1a\x01a"  # a uid
+    for payload in (cut, more):
+        assert sparse_records.read(framed(*[payload] * 4)) is None
 
 
 def test_an_answer_has_a_record_for_each_row():
