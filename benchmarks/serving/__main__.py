@@ -74,12 +74,12 @@ def prepare(scratch: Path) -> np.ndarray:
 
 
 def measure_starts(chosen: list[Server], scratch: Path, rounds: int):
-    """Seconds until the first 200 of each start, and the memory of each server that nobody has asked anything."""
+    """Of each start: seconds and CPU seconds until the first 200, and the memory before anything else is asked."""
     starts, idle = defaultdict(list), defaultdict(list)
     for _ in range(rounds):
         for server in chosen:
             with running(server, scratch) as started:
-                starts[server.name].append(started.seconds)
+                starts[server.name].append((started.seconds, processes.cpu_seconds(started.process.pid)))
                 idle[server.name].append(processes.megabytes(started.process.pid))
     return starts, idle
 
@@ -155,13 +155,16 @@ def report_start_and_memory(chosen: list[Server], starts, idle, loaded) -> None:
     print(
         f"\nbars: start {START_BAR} of ref; memory of byoa {MEMORY_BARS[0]} MB idle, {MEMORY_BARS[1]} MB after the load"
     )
-    print(f"{'':18} {'first 200, s':>12} {'of ref':>7} {'idle MB':>8} {'after MB':>8}")
-    base = starts.get("ref")
+    print(f"{'':18} {'first 200, s':>12} {'of ref':>7} {'CPU s':>7} {'of ref':>7} {'idle MB':>8} {'after MB':>8}")
+    middle = {
+        name: [statistics.median(column) for column in zip(*rounds, strict=True)] for name, rounds in starts.items()
+    }
     for server in chosen:
         name = server.name
-        ratio = f"{statistics.median(starts[name]) / statistics.median(base):.2f}" if base else ""
+        ratios = [f"{a / b:.2f}" for a, b in zip(middle[name], middle.get("ref", [1e9, 1e9]), strict=True)]
+        seconds, cpu = middle[name]
         memory = f"{statistics.median(idle[name]):8.0f} {loaded[name]:8.0f}"
-        print(f"{name:18} {statistics.median(starts[name]):12.2f} {ratio:>7} {memory}")
+        print(f"{name:18} {seconds:12.2f} {ratios[0]:>7} {cpu:7.2f} {ratios[1]:>7} {memory}")
 
 
 if __name__ == "__main__":
