@@ -86,7 +86,10 @@ class RecordIO:
 
     def count(self, block: bytes, offset: int) -> int:
         """The number of records."""
-        return len(self.records(block, offset))
+        from toolkit.formats import framing
+
+        in_one_part = framing.places(block)
+        return len(self.records(block, offset) if in_one_part is None else in_one_part)
 
 
 @contextmanager
