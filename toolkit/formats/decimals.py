@@ -95,7 +95,9 @@ def texts(column: np.ndarray) -> list[bytes]:
     if not column.size:
         return [b""] * len(column)
     dumped = orjson.dumps(column, option=orjson.OPT_SERIALIZE_NUMPY)
-    return dumped[1:-1].split(b",") if column.ndim == 1 else dumped[2:-2].split(b"],[")
+    if column.ndim == 1:
+        return dumped[1:-1].split(b",")
+    return [row[2:] for row in dumped[:-2].split(b"]")]  # a search for one character is several times as fast
 
 
 def _end_of_piece(text: bytes, at: int) -> int:
