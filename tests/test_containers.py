@@ -12,6 +12,7 @@ import urllib.request
 import uuid
 from base64 import b64encode
 from contextlib import closing, contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ def images():
     names = {algorithm: f"localhost/byoa-test-{algorithm}:latest" for algorithm in ALGORITHMS}
     for algorithm, name in names.items():
         told = run(PROGRAMS / "byoa", "build", algorithm, "--tag", name, BASE_IMAGE=BASE, WHEELHOUSE="wheelhouse")
-        assert told.splitlines()[-1] == f"{name} is built for linux/amd64; next: byoa check {name}"
+        assert told.splitlines()[-1].startswith(f"{name} is built for linux/amd64; next: byoa check {name}")
     return names
 
 
@@ -157,6 +158,7 @@ def test_an_image_says_what_it_is(images, algorithm):
     assert config["Entrypoint"] == ["/usr/bin/env"]
     assert config["Labels"]["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
     assert config["Labels"]["org.opencontainers.image.title"] == algorithm
+    assert config["Labels"]["org.opencontainers.image.version"] == version("byoa")
     assert "User" not in config
 
 

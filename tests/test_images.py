@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import boto3
@@ -86,7 +87,8 @@ def test_a_registry_has_the_domain_of_its_region(region, host):
 def test_a_build_asks_the_engine_for_one_plain_image(engine, asked, context):
     images.build(Recipe("kmeans", HERE, context), "kmeans:latest", engine)
     assert asked() == [
-        f"build --file {context}/Dockerfile --platform {HERE} --tag kmeans:latest --provenance=false"
+        f"build --file {context}/Dockerfile --platform {HERE} --tag kmeans:latest"
+        f" --label org.opencontainers.image.version={version('byoa')} --provenance=false"
         f" --build-arg ALGORITHM=kmeans {context}",
         "image inspect kmeans:latest",
     ]
@@ -275,7 +277,7 @@ def test_a_mirror_takes_the_place_of_the_registry(account, engine):
 
 def test_the_command_builds_under_the_algorithms_name(engine, asked, context):
     done = byoa("build", "kmeans", "--context", str(context), "--platform", HERE)
-    assert done.stdout == f"kmeans:latest is built for {HERE}; next: byoa check kmeans:latest\n"
+    assert done.stdout == f"kmeans:latest is built for {HERE}; next: byoa check kmeans:latest --algorithm kmeans\n"
     assert any("--tag kmeans:latest" in line for line in asked())
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import container_engine
-from toolkit.algorithm import find
+from toolkit.algorithm import find, installed
 from toolkit.errors import BadOption, UserError
 
 PLATFORMS = ("linux/amd64", "linux/arm64")  # the first is what SageMaker runs, the second its Graviton instances
@@ -59,6 +59,7 @@ def build(recipe: Recipe, image: str, engine: str) -> None:
     find(recipe.algorithm)
     check_platform(recipe.platform)
     options = ["--file", str(_dockerfile(recipe)), "--platform", recipe.platform, "--tag", image]
+    options += ["--label", f"org.opencontainers.image.version={_version(recipe.algorithm)}"]
     options += [*FORMAT.get(Path(engine).name, ()), "--build-arg", f"ALGORITHM={recipe.algorithm}"]
     if recipe.base_image:
         options += ["--build-arg", f"BASE_IMAGE={recipe.base_image}"]
@@ -122,6 +123,11 @@ def _dockerfile(recipe: Recipe) -> Path:
     if found is None:
         raise BadOption(f"no {' or '.join(map(str, candidates))}; option --file names a Dockerfile")
     return found
+
+
+def _version(algorithm: str) -> str:
+    """The version of the package that an algorithm comes from."""
+    return next(point.dist.version for point in installed() if point.name == algorithm)
 
 
 def _wheels(recipe: Recipe) -> str:

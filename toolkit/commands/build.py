@@ -36,4 +36,4 @@ def command(algorithm, tag, platform, context, dockerfile, base_image, wheelhous
     recipe = Recipe(algorithm, platform, context, dockerfile, base_image, wheelhouse)
     image = tag or f"{algorithm}:latest"
     images.build(recipe, image, container_engine.find(engine))
-    click.echo(f"{image} is built for {platform}; next: byoa check {image}")
+    click.echo(f"{image} is built for {platform}; next: byoa check {image} --algorithm {algorithm}")
