@@ -5,6 +5,7 @@ import gzip
 import itertools
 import os
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,24 @@ def test_libsvm_in_pipe_mode_needs_its_width(train):
     assert str(raised.value) == f"channel 'train' has content type 'text/libsvm'; {wanted}"
     Feeder(train, b"1 1:5\n0 2:6\n")
     assert read(Input("train", train, "text/libsvm", "Pipe"), n_features=3) == [((0, 0), [[5, 0, 0], [0, 6, 0]])]
+
+
+@pytest.mark.parametrize("content_type", [CSV, "application/jsonlines", RECORDIO, "text/libsvm"])
+def test_memory_does_not_grow_with_the_channel(train, content_type):
+    X = np.random.default_rng(0).random((2000, 50), np.float32)
+    table.write([Dataset(X)] * 10, train / "a", content_type)
+    peaks = []
+    for n_files in (2, 8):
+        for place in range(1, n_files):
+            (train / f"a{place}").write_bytes((train / "a").read_bytes())
+        tracemalloc.start()
+        n_rows = sum(
+            len(data) for _, data in Passes(Input("train", train, content_type), lambda n: 1000, 0, held_bytes=0)
+        )
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert n_rows == 20_000 * n_files
+    assert peaks[1] < 1.1 * peaks[0]
 
 
 def test_what_fits_is_read_once(train):
