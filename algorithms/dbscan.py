@@ -91,9 +91,9 @@ class DBSCAN(Algorithm):
             least = np.minimum(np.minimum(squared.min(axis=1), nearest), limit)
             i, j = _places(squared <= (least + 2 * error)[:, None])
             exact = exact_squares(X, tile, i, j)
-            order = np.lexsort((exact, i))[::-1]  # so that the nearest of each row is written last
-            order = order[(exact <= np.minimum(limit, nearest[i]))[order]]
-            nearest[i[order]], found[i[order]] = exact[order], self.core_labels_[at + j[order]]
+            better = np.flatnonzero((exact <= limit) & (exact < nearest[i]))[::-1]
+            better = better[np.argsort(-exact[better], kind="stable")]  # a row's nearest is written last
+            nearest[i[better]], found[i[better]] = exact[better], self.core_labels_[at + j[better]]
         return found
 
 

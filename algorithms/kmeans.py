@@ -227,7 +227,7 @@ def tally(points: np.ndarray, centres: np.ndarray, weights: np.ndarray | None = 
         closeness -= half
         belongs = np.zeros(closeness.shape, np.float32)
         belongs[np.arange(len(block)), closeness.argmax(axis=1)] = heavy
-        squared = _squares(block) - 2 * closeness.max(axis=1)
+        squared = np.maximum(_squares(block) - 2 * closeness.max(axis=1), 0)  # rounding may go below
         totals["weights"] += belongs.sum(axis=0)
         totals["sums"] += belongs.T @ block
         totals["loss"] += (heavy * squared).sum(dtype=np.float64)

@@ -77,6 +77,14 @@ def test_rows_far_from_zero_and_close_to_each_other_are_told_apart():
     assert DBSCAN(eps=0.003, minPts=3).fit(X).labels_.tolist() == [1, 1, 1, 0, 2, 2, 2]
 
 
+def test_a_new_row_among_core_rows_close_to_each_other_finds_the_nearest():
+    X = (512 + np.random.default_rng(0).random((41, 3))).astype(np.float32)
+    X[0] = -512  # far from the others, which float32 products then cannot tell apart
+    dbscan = DBSCAN(eps=0.01, minPts=1).fit(X)
+    assert dbscan.core_labels_.max() == 41  # each a cluster of its own
+    assert dbscan.predict(X + np.float32(0.001))["cluster"].tolist() == list(range(1, 42))
+
+
 def test_pca_then_dbscan_gives_scikit_learns_labels_on_the_same_projections(films):
     projection = PCA(num_components=50, algorithm_mode="randomized").fit(films).predict(films)["projection"]
     dbscan = DBSCAN().fit(projection)
@@ -122,6 +130,13 @@ def test_a_new_row_gets_the_cluster_of_its_nearest_core_row_within_eps(digits):
     assert answer.dtype == np.int32
     assert np.array_equal(answer, expected)
     assert 0 < (answer == 0).sum() < len(new)
+
+
+@pytest.mark.parametrize("tile_rows", [1, 1024])
+def test_of_equally_near_core_rows_the_first_one_decides(tile_rows, monkeypatch):
+    monkeypatch.setattr(module, "TILE_ROWS", tile_rows)
+    dbscan = DBSCAN(eps=1, minPts=1).fit(np.array([[-1], [1], [3]], np.float32))
+    assert dbscan.predict(np.array([[0], [2], [1.9], [2.1]], np.float32))["cluster"].tolist() == [1, 2, 2, 3]
 
 
 def test_a_core_row_is_put_into_its_own_cluster(digits):

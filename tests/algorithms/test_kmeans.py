@@ -78,6 +78,14 @@ def test_of_equally_near_centres_the_first_is_chosen_by_exact_distances():
     assert nearest(X, centroids).tolist() == [0, 0, 1]
 
 
+def test_centres_too_close_for_float32_are_told_apart():
+    random = np.random.default_rng(0)
+    X, centroids = random.random((300, 50)), random.random(50) + 1e-5 * random.standard_normal((8, 50))
+    X, centroids = X.astype(np.float32), np.vstack([centroids, -centroids]).astype(np.float32)
+    squared = ((X[:, None].astype(float) - centroids) ** 2).sum(axis=2)
+    assert np.array_equal(nearest(X, centroids), squared.argmin(axis=1))
+
+
 def test_rows_far_from_zero_keep_their_distances():
     X = groups(50, 40, 30)
     near, far = KMeans(k=3).fit(X), KMeans(k=3).fit(X + np.float32(4096))
@@ -105,6 +113,11 @@ def test_identical_rows_give_identical_centres(hyperparameters):
     kmeans = KMeans(k=4, **hyperparameters).fit(X)
     assert kmeans.centroids_.tolist() == [[2, 2, 2]] * 4
     assert kmeans.metrics_ == {"msd": 0}
+
+
+def test_a_centre_without_rows_stays_where_it_was():
+    X = np.array([[-3], [3]] * 10, np.float32)
+    assert set(KMeans(k=4).fit(X).centroids_.ravel().tolist()) == {-3, 3}
 
 
 def test_as_many_clusters_as_rows_puts_a_centre_on_each():
@@ -180,6 +193,12 @@ def test_a_sample_is_uniform_over_mini_batches_of_any_size():
         assert len(totals["rows"]) == 60
         counts += np.histogram(totals["rows"], [0, 100, 1100, 3000])[0]
     assert counts / 40 == pytest.approx([2, 20, 38], rel=0.2)
+
+
+def test_every_mini_batch_draws_tickets_of_its_own():
+    origins = [(0, (0, 0)), (0, (0, 1)), (0, (1, 0)), (1, (0, 0))]
+    drawn = [draw((9, seed), np.zeros((9, 1), np.float32), None, key)["tickets"] for seed, key in origins]
+    assert len({tuple(tickets) for tickets in drawn}) == 4
 
 
 def test_a_sample_is_the_same_whichever_mini_batches_meet_first():
