@@ -11,9 +11,9 @@ import socket
 import threading
 import time
 
-from gunicorn import http
 from gunicorn.http import wsgi
 from gunicorn.http.errors import ParseException
+from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
 
 from toolkit.environment import Limit
@@ -39,7 +39,7 @@ class Connection:
         self.linger_seconds = LINGER_SECONDS
         self.deadline = float("inf")  # of the request that the application works on
         self.answering = threading.Lock()  # held by the thread that answers it
-        self.parser = http.get_parser(worker.cfg, sock, client)
+        self.parser = RequestParser(worker.cfg, sock, client)
         self.parser.unreader = self.unreader = DeadlineReader(sock, worker.settings.timeout)
 
     def run(self) -> None:

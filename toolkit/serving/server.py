@@ -10,7 +10,6 @@ from gunicorn.app.base import BaseApplication
 from toolkit import machine
 from toolkit.environment import ServerSettings
 from toolkit.serving.board import Board
-from toolkit.serving.worker import ThreadPerConnection
 
 DRAIN_SECONDS = 25  # SageMaker kills 30 s after SIGTERM
 SPARE_SLOTS = 8  # of the board, for workers that have ended and are not yet counted out
@@ -35,7 +34,7 @@ class Server(BaseApplication):
         options = {
             "bind": f"fd://{self.listener.detach()}",
             "workers": self.settings.workers.value,
-            "worker_class": ThreadPerConnection,
+            "worker_class": "toolkit.serving.worker.ThreadPerConnection",
             "preload_app": True,
             "timeout": self.settings.timeout.value + 30,  # without a sign of life from the main thread
             "graceful_timeout": DRAIN_SECONDS,
@@ -46,5 +45,6 @@ class Server(BaseApplication):
             "loglevel": "warning",
         }
         for name, value in options.items():
-            self.cfg.set(name, value)
+            if name in self.cfg.settings:  # gunicorn before 25.1 has no control socket to disable
+                self.cfg.set(name, value)
         self.cfg.set("worker_tmp_dir", machine.shared_memory())
