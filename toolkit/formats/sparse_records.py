@@ -59,12 +59,12 @@ class _Walk:
         values = self._field(tensor, 1, may_lack=True)
         keys = self._field(_behind(values, tensor), 2, may_lack=True)
         widths, n_widths = self._varints(self._last_field(_behind(keys, tensor), 3))
-        columns, n_columns = self._varints(keys)
+        columns, n_keys = self._varints(keys)
         numbers = self._floats(values)
         _require((n_widths == 1).all() and (widths == widths[0]).all() and 0 < widths[0] < 2**31)
-        _require((4 * n_columns == values.stops - values.starts).all())
+        _require((4 * n_keys == values.stops - values.starts).all())
         y = self._labels(_behind(feature, self._payloads))
-        return Dataset(compressed(n_columns, columns, numbers, int(widths[0]), str), y)
+        return Dataset(compressed(n_keys, columns, numbers, int(widths[0]), str), y)
 
     def _labels(self, rest: _Places) -> np.ndarray | None:
         """The labels of the records, whose features end where `rest` begins; None where nothing is behind them."""
