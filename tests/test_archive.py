@@ -248,3 +248,30 @@ def test_a_mutated_archive_is_extracted_or_refused(tmp_path, kind, data):
         if content[start + 257 : start + 262] == b"ustar":
             content[start + 148 : start + 156] = b"%06o\0 " % total
     extracted_or_refused(tmp_path, gzip.compress(bytes(content), 1))
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The folder of a model's files, beside which archives of it may lie."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "model").write_bytes(b"weights")
+    return tmp_path / "files"
+
+
+def test_a_folder_of_files_is_taken_as_it_is(files):
+    with archive.unpacked(files) as folder:
+        assert folder == files
+
+
+def test_an_archive_is_unpacked_for_as_long_as_it_is_used(files, tmp_path):
+    archive.pack(files, tmp_path / "model.tar.gz")
+    for named in (tmp_path / "model.tar.gz", tmp_path):
+        with archive.unpacked(named) as folder:
+            assert (folder / "model").read_bytes() == b"weights"
+        assert not folder.exists()
+
+
+def test_no_model_is_said(tmp_path):
+    with pytest.raises(BadOption) as error, archive.unpacked(tmp_path / "none"):
+        pass
+    assert str(error.value) == f"no model {tmp_path / 'none'}; it must be a model.tar.gz or a folder"

@@ -11,7 +11,10 @@ import os
 import shutil
 import stat
 import tarfile
+import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -20,9 +23,7 @@ from toolkit.files import written_whole
 
 MOST_BYTES = 10 * 2**30  # unpacked; far above any model of ours, far below a disk
 MOST_MEMBERS = 100_000
-MOST_AT_ONCE = (
-    2**16
-)  # bytes of one read: tarfile reads a member's headers in one piece, whatever size they claim
+MOST_AT_ONCE = 2**16  # bytes of one read: tarfile reads a member's headers in one piece, whatever size they claim
 COMPRESSION = 1  # on MNIST's rows level 9 takes 24 times as long and saves a fifth; on dense arrays nothing
 
 
@@ -43,6 +44,23 @@ def pack(model_dir: Path, path: Path) -> None:
                 continue
             with (model_dir / member.name).open("rb") as content:
                 archive.addfile(member, content)
+
+
+@contextmanager
+def unpacked(model: Path) -> Iterator[Path]:
+    """The folder of a model's files: of a model.tar.gz, or of the folder that holds one, for as long as the block lasts.
+
+    A folder of the files themselves is given as it is. Raises BadOption for what is none of these, and as `extract`.
+    """
+    packed = model / "model.tar.gz" if model.is_dir() else model
+    if packed.is_file():
+        with tempfile.TemporaryDirectory(prefix="byoa-model-") as scratch:
+            extract(packed, Path(scratch))
+            yield Path(scratch)
+    elif model.is_dir():
+        yield model
+    else:
+        raise BadOption(f"no model {model}; it must be a model.tar.gz or a folder")
 
 
 def extract(path: Path, directory: Path, most_bytes: int = MOST_BYTES) -> None:

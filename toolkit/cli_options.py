@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from toolkit.algorithm import Algorithm
 from toolkit.errors import BadOption
+from toolkit.formats.endings import content_type_of
 
 
 def pairs(texts: Iterable[str], option: str) -> dict[str, str]:
@@ -13,3 +16,9 @@ def pairs(texts: Iterable[str], option: str) -> dict[str, str]:
         if not text.partition("=")[0] or "=" not in text:
             raise BadOption(f"option {option} must be NAME=VALUE; got {text!r}")
     return {name: value for name, _, value in (text.partition("=") for text in texts)}
+
+
+def declared_type(plugin: type[Algorithm], path: Path) -> str | None:
+    """The content type of training data by its ending, CSV without labels for an algorithm that learns without them."""
+    content_type = content_type_of(path)
+    return f"{content_type};label_size=0" if content_type == "text/csv" and not plugin.learns_from_labels else content_type

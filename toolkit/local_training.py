@@ -19,6 +19,8 @@ from toolkit import archive
 from toolkit.environment import FAILURE_CHARACTERS
 from toolkit.errors import BadOption, UserError
 
+STOPS = (signal.SIGTERM, signal.SIGINT)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -31,17 +33,20 @@ class Source:
 def run(algorithm: str, sources: Mapping[str, Source], hyperparameters: Mapping[str, str], output: Path) -> Path:
     """Trains on `sources` (by channel) and returns the path of `output`/model.tar.gz.
 
-    The program's log goes to standard output. Raises UserError with the reason of a job that failed; `output` is then
-    as it was before.
+    The program's log goes to standard output. Raises UserError with the reason of a job that failed, `output` being as
+    it was before, and of one that was stopped: the model so far is then there, if there was one.
     """
     output.mkdir(parents=True, exist_ok=True)
     root = Path(tempfile.mkdtemp(prefix=".job-", dir=output))
     try:
         build_tree(root, sources, hyperparameters)
-        _train(algorithm, root)
+        is_stopped = _train(algorithm, root)
         if not any((root / "model").iterdir()):
             raise UserError("the job was stopped before there was a first model; nothing is saved")
-        return _collect(root, output)
+        model = _collect(root, output)
+        if is_stopped:
+            raise UserError(f"the job was stopped; the model so far is {model}")
+        return model
     finally:
         shutil.rmtree(root)
 
@@ -76,11 +81,17 @@ def _write_config(root: Path, name: str, value: Mapping) -> None:
     (root / "input" / "config" / f"{name}.json").write_text(json.dumps(value))
 
 
-def _train(algorithm: str, root: Path) -> None:
-    """Runs the `train` program of this Python; a stop of this process stops it too, and waits for its model."""
+def _train(algorithm: str, root: Path) -> bool:
+    """Runs the `train` program of this Python; whether it was stopped, as it is when this process is told to stop."""
     command = [sys.executable, "-m", "toolkit.training", "--algorithm", algorithm, "--opt-ml", str(root)]
     process = subprocess.Popen(command, start_new_session=True)
-    before = {number: signal.signal(number, lambda *_: process.terminate()) for number in _STOPS}
+    stops = []
+
+    def stop(number, frame) -> None:
+        stops.append(number)
+        process.terminate()
+
+    before = {number: signal.signal(number, stop) for number in STOPS}
     try:
         status = process.wait()
     finally:
@@ -88,9 +99,7 @@ def _train(algorithm: str, root: Path) -> None:
             signal.signal(number, handler)
     if status:
         raise UserError(_reason(root, status))
-
-
-_STOPS = (signal.SIGTERM, signal.SIGINT)
+    return bool(stops)
 
 
 def _reason(root: Path, status: int) -> str:

@@ -19,11 +19,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from toolkit import local_training, machine
+from toolkit import archive, local_training, machine
 from toolkit.algorithm import find
 from toolkit.errors import BadOption, ToolkitError, UserError
 from toolkit.local_training import Source
-from toolkit.transform import inputs, models
+from toolkit.transform import inputs
 from toolkit.transform.job import TransformJob
 from toolkit.transform.settings import Settings
 
@@ -99,7 +99,7 @@ class Transform(Described):
     def run(self, output: Path, locate: Locate) -> None:
         """Runs the job. Raises UserError with the first reason where a file fails."""
         job = TransformJob(inputs.find(locate(self.input), output), output, self.settings())
-        with models.unpacked(locate(self.model)) as model_dir:
+        with archive.unpacked(locate(self.model)) as model_dir:
             result = job.with_model(self.algorithm, model_dir, machine.n_cpus().value)
         for name, reason in result.failures.items():
             raise UserError(f"{len(result.failures)} of {len(job.files)} files failed; {name}: {reason}")

@@ -74,6 +74,21 @@ def test_train_keeps_the_model_that_was_there_where_a_new_job_fails(folder):
     assert (folder / "run" / "model.tar.gz").read_bytes() == before
 
 
+def test_train_that_is_stopped_keeps_the_model_so_far(folder):
+    np.savetxt(folder / "large.csv", np.random.default_rng(0).random((40_000, 20)), delimiter=",", fmt="%.4f")
+    endless = ("-p", "k=50", "-p", "local_lloyd_tol=0", "-p", "local_lloyd_max_iter=1000000")
+    command = [BYOA, "train", "kmeans", "--train", "large.csv", *endless, "--output", "run"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for line in process.stdout:
+        if "pass 4" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert output.endswith("byoa: the job was stopped; the model so far is run/model.tar.gz\n")
+    assert process.returncode == 1
+    assert [path.name for path in (folder / "run").iterdir()] == ["model.tar.gz"]
+
+
 def test_train_reads_folders_other_channels_and_any_content_type(folder):
     (folder / "many").mkdir()
     for name, rows in (("a.jsonl", ROWS[:3]), ("b.jsonl", ROWS[3:])):

@@ -6,7 +6,7 @@ import json
 import shlex
 import signal
 import sys
-import tempfile
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,7 @@ import click
 
 from toolkit import archive
 from toolkit.algorithm import find
-from toolkit.cli_options import pairs
-from toolkit.commands.train import guess
+from toolkit.cli_options import declared_type, pairs
 from toolkit.conformance import report, rules, samples
 from toolkit.conformance.containers import ImageTarget
 from toolkit.conformance.rules import FAIL, Result
@@ -94,8 +93,7 @@ def command(
     table = chosen(options["only"], options["skip"])
     target = find_target(image, commands(both, train_command, serve_command), algorithm, model is None, engine, network)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that whatever was started ends too
-    with tempfile.TemporaryDirectory(prefix="byoa-model-") as scratch:
-        folder = unpacked(model, Path(scratch))
+    with archive.unpacked(model) if model else nullcontext() as folder:
         patience = Patience(training=train_timeout, start_up=start_up)
         with Trial(target, sample(algorithm, **options), port, folder, patience) as trial:
             results = show(target.name, rules.run(table, trial), options["as_json"])
@@ -146,7 +144,7 @@ def sample(
     plugin = find(algorithm) if algorithm else None
     given = samples.built_in(algorithm, plugin is not None and plugin.learns_from_labels)
     if train_data:
-        guessed = guess(plugin, train_data) if plugin else content_type_of(train_data)
+        guessed = declared_type(plugin, train_data) if plugin else content_type_of(train_data)
         own = samples.own(read(train_data), content_type or guessed)
         given = replace(own, hyperparameters=given.hyperparameters, bad_hyperparameters=given.bad_hyperparameters)
     elif content_type:
@@ -175,14 +173,6 @@ def read_body(path: Path, content_type: str | None) -> Body:
             f"--body must be a file whose ending tells its content type, or with --body-type; got {str(path)!r}"
         )
     return Body(path.read_bytes(), content_type)
-
-
-def unpacked(model: Path | None, scratch: Path) -> Path | None:
-    """The folder of the model's files, of an archive or as it is."""
-    if model is None or model.is_dir():
-        return model
-    archive.extract(model, scratch)
-    return scratch
 
 
 def show(target: str, results, as_json: bool) -> list[Result]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import click
 
 from toolkit import archive
-from toolkit.errors import BadOption
 
 
 @click.command()
@@ -27,22 +25,10 @@ def command(model: Path, algorithm: str, port: int, host: str, workers: int | No
     byoa serve run/model.tar.gz --algorithm kmeans --port 8080
     byoa invoke data.csv --url http://127.0.0.1:8080
     """
-    with tempfile.TemporaryDirectory(prefix="byoa-model-") as scratch:
-        folder = _folder(model, Path(scratch))
+    with archive.unpacked(model) as folder:
         options = ["--algorithm", algorithm, "--model-dir", str(folder), "--port", str(port), "--host", host]
         options += ["--workers", str(workers)] if workers else []
         sys.exit(_run([sys.executable, "-m", "toolkit.serving.program", *options]))
-
-
-def _folder(model: Path, scratch: Path) -> Path:
-    """The folder of the model's files; an archive is extracted into `scratch`."""
-    packed = model / "model.tar.gz" if model.is_dir() else model
-    if packed.is_file():
-        archive.extract(packed, scratch)
-        return scratch
-    if not model.is_dir():
-        raise BadOption(f"no model {model}; it must be a model.tar.gz or a folder")
-    return model
 
 
 def _run(program: list[str]) -> int:

@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from toolkit import local_training
-from toolkit.algorithm import Algorithm, find
-from toolkit.cli_options import pairs
-from toolkit.formats.endings import content_type_of
+from toolkit.algorithm import find
+from toolkit.cli_options import declared_type, pairs
 from toolkit.local_training import Source
 
 
@@ -32,15 +31,10 @@ def command(algorithm, train, test, channel, content_type, hyperparameter, outpu
     """
     plugin, hyperparameters = find(algorithm), pairs(hyperparameter, "-p")
     paths = {"train": train} | ({"test": test} if test else {}) | {n: Path(p) for n, p in pairs(channel, "--channel").items()}
-    sources = {name: Source(path, content_type or guess(plugin, path)) for name, path in paths.items()}
+    sources = {name: Source(path, content_type or declared_type(plugin, path)) for name, path in paths.items()}
     for name, source in sources.items():
         click.echo(f"channel {name}: {source.path} as {source.content_type or 'the algorithm reads it by default'}")
     model = local_training.run(algorithm, sources, hyperparameters, output)
     click.echo(f"{model}  ({model.stat().st_size:,} bytes)")
     click.echo(f"next: byoa serve {model} --algorithm {algorithm}")
 
-
-def guess(plugin: type[Algorithm], path: Path) -> str | None:
-    """The content type by the files' ending, CSV without labels for an algorithm that learns without them."""
-    content_type = content_type_of(path)
-    return f"{content_type};label_size=0" if content_type == "text/csv" and not plugin.learns_from_labels else content_type

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from toolkit import environment, machine
+from toolkit import archive, environment, machine
 from toolkit.errors import BadOption, UserError
-from toolkit.transform import inputs, models
+from toolkit.transform import inputs
 from toolkit.transform.container import Container
 from toolkit.transform.explanation import explain
 from toolkit.transform.filters import Processing
@@ -111,7 +111,7 @@ def _result(job: TransformJob, model: list[Path], algorithm: str, url: str, n_wo
     if url:
         click.echo(f"asking {url}/ping until it answers 200", err=True)
         return job.with_container(url)
-    with models.unpacked(model[0]) as model_dir:
+    with archive.unpacked(model[0]) as model_dir:
         return job.with_model(algorithm, model_dir, n_workers)
 
 
@@ -147,7 +147,7 @@ def _explain(job: TransformJob, model: list[Path], algorithm: str, url: str) -> 
         return
     from toolkit.serving.inference import load
 
-    with models.unpacked(model[0]) as model_dir:
+    with archive.unpacked(model[0]) as model_dir:
         inference = load(algorithm, model_dir)
         _tell(job, resolved(job.settings, {}), lambda *request: inference.answer(*request).body)
 
