@@ -37,12 +37,12 @@ def train(tmp_path) -> Path:
     return folder
 
 
-def test_files_come_in_the_order_of_their_names_with_sub_folders(train):
+def test_files_come_in_the_order_of_their_keys_with_sub_folders(train):
     for name in ("b.csv", "a.csv", "c/a.csv", "a/z.csv", ".hidden", ".folder/a.csv", "_SUCCESS", "x-manifest", "c/_a"):
         (train / name).parent.mkdir(exist_ok=True)
         (train / name).touch()
     (train.parent / "train-manifest").touch()
-    assert [str(path.relative_to(train)) for path in channels.files(train)] == ["a/z.csv", "a.csv", "b.csv", "c/a.csv"]
+    assert [str(path.relative_to(train)) for path in channels.files(train)] == ["a.csv", "a/z.csv", "b.csv", "c/a.csv"]
     assert channels.files(train / "b.csv") == [train / "b.csv"]
 
 
@@ -258,6 +258,17 @@ def test_what_does_not_fit_is_read_again(train):
     assert len(list(batches)) == 2
     (train / "a.csv").write_text("7,8\n")
     assert [data.X.tolist() for _, data in batches] == [[[7, 8]]]
+
+
+def test_the_width_of_libsvm_is_looked_for_once(train):
+    (train / "a").write_text("1 1:5\n0 3:6\n")
+    batches = Passes(Input("train", train, "text/libsvm"), two, held_bytes=0)
+    assert batches.n_features == 3
+    (train / "a").write_text("1 1:5\n0 4:6\n")
+    assert len(list(batches)) == 1  # what n_features has begun
+    with pytest.raises(BadPayload) as raised:
+        list(batches)
+    assert str(raised.value) == f"{train}/a: libsvm line 2 has index 4; of 3 features the last is 3"
 
 
 def test_a_pass_left_early_is_not_taken_for_the_whole(train):

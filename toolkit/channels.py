@@ -1,6 +1,6 @@
 """A channel's files or FIFOs as a stream of mini-batches, in memory that does not grow with the data.
 
-File mode reads the files below the channel's folder in the order of their names. Pipe mode reads the FIFO
+File mode reads the files below the channel's folder in the order of their S3 keys. Pipe mode reads the FIFO
 `<folder>_<epoch>`, the next epoch's for every pass, which SageMaker fills with the objects one after another.
 Compressed files are recognised by their first two bytes. A mini-batch never mixes files.
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
@@ -45,14 +45,14 @@ class _Source:
 
 
 def files(folder: Path) -> list[Path]:
-    """The files below a folder in the order of their paths, sub-folders included; of a file, itself.
+    """The files below a folder in the order of their S3 keys, sub-folders included; of a file, itself.
 
     Passed over are hidden files, names with a leading `_` (markers of Spark and others), and the
     `-manifest` files that SageMaker leaves behind.
     """
     if folder.is_file():
         return [folder]
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = sorted((path for path in folder.rglob("*") if path.is_file()), key=Path.as_posix)
     return [path for path in found if not _is_passed_over(path.relative_to(folder))]
 
 
@@ -103,7 +103,8 @@ class Passes:
         n_features: int | None = None,
         held_bytes: int = HELD_BYTES,
     ):
-        self._read_epoch = partial(mini_batches, channel, rows_per_batch, label_size, n_features=n_features)
+        self._read_epoch = partial(mini_batches, channel, rows_per_batch, label_size)
+        self._n_features = n_features
         self._held_bytes = held_bytes
         self._held: list[tuple[Key, Dataset]] | None = None
         self._begun: Batches | None = None  # a pass of which n_features has seen the first mini-batch
@@ -131,11 +132,12 @@ class Passes:
         """A pass over the channel, which keeps the mini-batches while they fit."""
         epoch, self._epoch = self._epoch, self._epoch + 1
         kept, n_bytes = [], 0
-        for key, data in self._read_epoch(epoch=epoch):
-            n_bytes += data.nbytes
-            kept = kept if n_bytes <= self._held_bytes else []
+        for key, data in self._read_epoch(epoch=epoch, n_features=self._n_features):
+            self._n_features, n_bytes = data.n_features, n_bytes + data.nbytes
             if n_bytes <= self._held_bytes:
                 kept.append((key, data))
+            else:
+                kept.clear()
             yield key, data
         self._held = kept
 
