@@ -52,7 +52,9 @@ def main() -> None:
     train("dbscan", folder / "projections.json", folder / "dbscan", minPts=5)
     with served("dbscan", folder / "dbscan") as url:
         lines = (folder / "projections.json").read_bytes().splitlines()
-        groups = np.concatenate([np.array(ask(url, line, "application/json")[0].split(","), dtype=int) for line in lines])
+        groups = np.concatenate(
+            [np.array(ask(url, line, "application/json")[0].split(","), dtype=int) for line in lines]
+        )
     describe("DBSCAN", groups, digits, names=range(1, groups.max() + 1))
 
     draw_digits(folder / "clusters.png", images.reshape(-1, side, side), clusters)
@@ -146,7 +148,9 @@ def describe(title: str, clusters: np.ndarray, digits: np.ndarray, names: range)
     print(f"  {title}: {len(sizes)} clusters{noise}")
     for size, name in sizes[:10]:
         values, counts = np.unique(digits[clusters == name], return_counts=True)
-        print(f"    cluster {name:>2}: {size:>5} images, {counts.max() / size:>4.0%} of them a {values[counts.argmax()]}")
+        print(
+            f"    cluster {name:>2}: {size:>5} images, {counts.max() / size:>4.0%} of them a {values[counts.argmax()]}"
+        )
     print()
 
 
@@ -175,7 +179,9 @@ def draw_plane(path: Path, projections: np.ndarray, clusters: np.ndarray, groups
     for panel, title, labels in ((panels[0], "k-means", clusters), (panels[1], "DBSCAN (grey: noise)", groups)):
         noise = (labels == 0) & (title != "k-means")
         panel.scatter(*projections[noise, -1:-3:-1].T, s=3, c="0.85")
-        panel.scatter(*projections[~noise, -1:-3:-1].T, s=4, c=labels[~noise], cmap="tab10" if title == "k-means" else "tab20")
+        panel.scatter(
+            *projections[~noise, -1:-3:-1].T, s=4, c=labels[~noise], cmap="tab10" if title == "k-means" else "tab20"
+        )
         panel.set(title=title, xlabel="best component", ylabel="second best")
     figure.tight_layout()
     figure.savefig(path, dpi=150)

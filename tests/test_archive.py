@@ -119,9 +119,7 @@ def test_a_member_outside_of_the_folder_is_refused(tmp_path, name, kind):
     assert refusal(path) == f"member {name!r} would lie outside of the folder of extraction"
 
 
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
-)
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_a_link_or_device_is_refused(tmp_path, kind):
     path = archived(tmp_path / "m.tar.gz", (member("model_algo-1", kind, linkname="/etc/passwd"), b""))
     assert refusal(path) == "member 'model_algo-1' is neither a file nor a folder"
@@ -241,9 +239,7 @@ def test_a_mutated_archive_is_extracted_or_refused(tmp_path, kind, data):
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(content) - 1))
         content[at : at + data.draw(st.integers(1, 4))] = data.draw(st.binary(min_size=1, max_size=4))
-    for start in range(
-        0, len(content) - 511, 512
-    ):  # so that mutated headers are not refused by their sums alone
+    for start in range(0, len(content) - 511, 512):  # so that mutated headers are not refused by their sums alone
         total = sum(content[start : start + 512]) - sum(content[start + 148 : start + 156]) + 8 * 32
         if content[start + 257 : start + 262] == b"ustar":
             content[start + 148 : start + 156] = b"%06o\0 " % total

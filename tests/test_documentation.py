@@ -1,4 +1,4 @@
-"""The documents are true: the README's examples run and print what it shows, and every command teaches and is told of."""
+"""The documents are true: the README's examples run and print what it shows, every command teaches and is told of."""
 
 import contextlib
 import os
@@ -113,5 +113,7 @@ def test_the_documents_name_what_exists():
     """Paths in backticks in the documents are files or folders of this project."""
     for document in ("README.md", "CONTRIBUTING.md", "scripts/README.md"):
         text = (ROOT / document).read_text()
-        for path in re.findall(r"`((?:toolkit|algorithms|dockerfiles|tests|scripts|examples|benchmarks)/[\w./-]*)`", text):
+        for path in re.findall(
+            r"`((?:toolkit|algorithms|dockerfiles|tests|scripts|examples|benchmarks)/[\w./-]*)`", text
+        ):
             assert "NAME" in path or (ROOT / path).exists(), f"{document} names {path}"

@@ -58,7 +58,10 @@ def test_every_spelling_of_a_value_is_read(name, text, value):
         ({"k": "1", "tol": "nan"}, "hyperparameter 'tol' must be a number of at least 0 and of at most 1; got 'nan'"),
         ({"k": "1", "center": "yes!"}, "hyperparameter 'center' must be true or false; got 'yes!'"),
         ({"k": "1", "mode": "fast"}, "hyperparameter 'mode' must be one of 'regular', 'randomized'; got 'fast'"),
-        ({"k": "1", "metrics": "['x']"}, "hyperparameter 'metrics' must be a list, each one of 'msd', 'ssd'; got \"['x']\""),
+        (
+            {"k": "1", "metrics": "['x']"},
+            "hyperparameter 'metrics' must be a list, each one of 'msd', 'ssd'; got \"['x']\"",
+        ),
         ({"k": "1", "factor": "0"}, "hyperparameter 'factor' must be an integer of at least 1 or 'auto'; got '0'"),
         ({"k": "1", "centre": "true"}, "unknown hyperparameter 'centre'; did you mean 'center'?"),
         (
@@ -79,7 +82,13 @@ def test_what_cannot_be_is_told_in_one_sentence(given, sentence):
 
 
 def test_names_of_the_platform_are_passed_over():
-    given = {"k": "2", "_kvstore": "dist", "_tuning_objective_metric": "test:msd", "sagemaker_program": "x", "force_dense": "True"}
+    given = {
+        "k": "2",
+        "_kvstore": "dist",
+        "_tuning_objective_metric": "test:msd",
+        "sagemaker_program": "x",
+        "force_dense": "True",
+    }
     assert parse(Declared, given, ignored=frozenset({"force_dense"})).k == 2
 
 

@@ -26,7 +26,12 @@ ONLY_IN = {
     "moto": {"images", "local"},
 }
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-MODULES = sorted(path for package in ("toolkit", "algorithms") for path in (ROOT / package).rglob("*.py") if "template" not in path.parts)
+MODULES = sorted(
+    path
+    for package in ("toolkit", "algorithms")
+    for path in (ROOT / package).rglob("*.py")
+    if "template" not in path.parts
+)
 
 
 def noun(path: Path) -> str:
@@ -67,7 +72,11 @@ def test_a_library_is_imported_only_where_it_belongs(path):
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_environment_is_read_in_one_place(path):
     if noun(path) != "environment":
-        reads = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv")]
+        reads = [
+            node
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv")
+        ]
         assert not reads, f"{path}: line {reads[0].lineno} reads os.environ"
 
 
@@ -88,5 +97,7 @@ def test_nothing_is_pickled_or_evaluated():
     for path in MODULES:
         tree = ast.parse(path.read_text())
         assert not {name.partition(".")[0] for name in imported(path)} & banned, path
-        calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        calls = {
+            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
         assert not calls & {"eval", "exec", "compile"}, path

@@ -41,9 +41,7 @@ def test_names_follow_the_arrays(tmp_path):
     assert (tmp_path / "model").read_bytes() == named
 
 
-@given(
-    st.one_of(st.lists(any_array, max_size=4), st.dictionaries(st.text(max_size=9), any_array, min_size=1))
-)
+@given(st.one_of(st.lists(any_array, max_size=4), st.dictionaries(st.text(max_size=9), any_array, min_size=1)))
 @on_one_folder
 def test_what_is_written_is_read(tmp_path, arrays):
     ndarrays.write(tmp_path / "model", arrays)
@@ -185,9 +183,7 @@ def test_a_file_that_cannot_be_is_refused_in_one_sentence(tmp_path, content, why
 
 def test_two_arrays_of_one_name_are_refused(tmp_path):
     array = ONE_ARRAY[24:-8]
-    content = (
-        struct.pack("<3Q", 0x112, 0, 2) + 2 * array + struct.pack("<Q", 2) + 2 * (struct.pack("<Q", 1) + b"v")
-    )
+    content = struct.pack("<3Q", 0x112, 0, 2) + 2 * array + struct.pack("<Q", 2) + 2 * (struct.pack("<Q", 1) + b"v")
     why = "two of its arrays have one name, the names are ['v', 'v']"
     assert refusal(tmp_path / "model", content) == why
 

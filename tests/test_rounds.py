@@ -32,7 +32,10 @@ def test_a_plan_gets_the_totals_of_each_round_and_passes_over_all_data_every_tim
 
 def test_a_round_may_merge_in_its_own_way_in_the_order_of_the_keys():
     parts = fold(
-        Round(lambda state, X, y, key: {"keys": np.array([key])}, merge=lambda a, b: {"keys": np.vstack([a["keys"], b["keys"]])}),
+        Round(
+            lambda state, X, y, key: {"keys": np.array([key])},
+            merge=lambda a, b: {"keys": np.vstack([a["keys"], b["keys"]])},
+        ),
         in_memory(Dataset(np.ones((5, 1), dtype="float32")), 2),
     )
     assert parts["keys"].tolist() == [[0, 0], [0, 1], [0, 2]]

@@ -21,7 +21,9 @@ def opt_ml(tmp_path):
         (tmp_path / folder).mkdir(parents=True)
     configure(tmp_path, "hyperparameters", {})
     configure(tmp_path, "inputdataconfig", {})
-    configure(tmp_path, "resourceconfig", {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"})
+    configure(
+        tmp_path, "resourceconfig", {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}
+    )
     return tmp_path
 
 
@@ -165,7 +167,9 @@ def test_an_unknown_content_type_is_named_with_the_channel(opt_ml):
     configure(opt_ml, "hyperparameters", {"k": "1"})
     add_channel(opt_ml, "train", {"a.csv": csv(ROWS)}, content_type="image/png")
     run(opt_ml, "kmeans")
-    assert failure(opt_ml).startswith("channel 'train': content type 'image/png' is not supported; supported are text/csv, ")
+    assert failure(opt_ml).startswith(
+        "channel 'train': content type 'image/png' is not supported; supported are text/csv, "
+    )
 
 
 def test_several_hosts_are_refused_rather_than_trained_on_a_part(opt_ml):
@@ -175,7 +179,9 @@ def test_several_hosts_are_refused_rather_than_trained_on_a_part(opt_ml):
 
 
 def test_a_job_that_is_stopped_saves_the_model_so_far(opt_ml):
-    configure(opt_ml, "hyperparameters", {"k": "50", "local_lloyd_tol": "0", "local_lloyd_max_iter": "1000000", "seed": "1"})
+    configure(
+        opt_ml, "hyperparameters", {"k": "50", "local_lloyd_tol": "0", "local_lloyd_max_iter": "1000000", "seed": "1"}
+    )
     rows = np.random.default_rng(0).random((40_000, 20))
     add_channel(opt_ml, "train", {"a.csv": csv(rows)})
     process = start(opt_ml, "kmeans")

@@ -48,7 +48,7 @@ def pack(model_dir: Path, path: Path) -> None:
 
 @contextmanager
 def unpacked(model: Path) -> Iterator[Path]:
-    """The folder of a model's files: of a model.tar.gz, or of the folder that holds one, for as long as the block lasts.
+    """The folder of a model's files: of a model.tar.gz, or of the folder that holds one, while the block lasts.
 
     A folder of the files themselves is given as it is. Raises BadOption for what is none of these, and as `extract`.
     """

@@ -21,4 +21,6 @@ def pairs(texts: Iterable[str], option: str) -> dict[str, str]:
 def declared_type(plugin: type[Algorithm], path: Path) -> str | None:
     """The content type of training data by its ending, CSV without labels for an algorithm that learns without them."""
     content_type = content_type_of(path)
-    return f"{content_type};label_size=0" if content_type == "text/csv" and not plugin.learns_from_labels else content_type
+    return (
+        f"{content_type};label_size=0" if content_type == "text/csv" and not plugin.learns_from_labels else content_type
+    )

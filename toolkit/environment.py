@@ -28,7 +28,7 @@ NUMERICAL_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 class Input:
     """A channel of a training job as inputdataconfig.json describes it; its files lie in `folder`.
 
-    `input_mode` is File or Pipe; `record_wrapper` is None or RecordIO: each object of a pipe is then one RecordIO record.
+    `input_mode` is File or Pipe; `record_wrapper` is None or RecordIO: each object of a pipe is then one record.
     """
 
     name: str
@@ -123,7 +123,9 @@ def algorithm_name(given: str | None) -> str:
     """The algorithm that a program was told: by its option, else by the variable ALGORITHM, which images set."""
     name = given or os.environ.get("ALGORITHM")
     if not name:
-        raise BadOption("which algorithm? name it with --algorithm or the variable ALGORITHM; 'byoa algorithms' lists them")
+        raise BadOption(
+            "which algorithm? name it with --algorithm or the variable ALGORITHM; 'byoa algorithms' lists them"
+        )
     return name
 
 

@@ -1,7 +1,7 @@
 """Hyperparameters as a plugin declares them (a pydantic model) and as a job sends them (a map of strings).
 
 SageMaker hands every value over as a string, and its clients spell values in their own ways: `str(value)` of Python
-(`True`, `['msd']`), JSON (`true`, `["msd"]`), JSON encoded once more (`"\\"5\\""`), whole numbers as `5.0`. All are read.
+(`True`, `['msd']`), JSON (`true`, `["msd"]`), JSON encoded again (`"\\"5\\""`), whole numbers as `5.0`. All are read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class Hyperparameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
 
-def parse(model: type[Hyperparameters], given: Mapping[str, Any], ignored: frozenset[str] = frozenset()) -> Hyperparameters:
+def parse(
+    model: type[Hyperparameters], given: Mapping[str, Any], ignored: frozenset[str] = frozenset()
+) -> Hyperparameters:
     """The job's hyperparameters as the plugin's model.
 
     Names in `ignored`, and those of SageMaker's own machinery (a leading `_` or `sagemaker_`), are passed over.
@@ -98,7 +100,9 @@ def _sentences(error: ValidationError, model: type[Hyperparameters], given: Mapp
         yield _sentence(name, problem, model, given)
 
 
-def _sentence(name: str | None, problem: Mapping[str, Any], model: type[Hyperparameters], given: Mapping[str, Any]) -> str:
+def _sentence(
+    name: str | None, problem: Mapping[str, Any], model: type[Hyperparameters], given: Mapping[str, Any]
+) -> str:
     if name is None:
         return problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":

@@ -1,4 +1,4 @@
-"""A training job on this machine: files and hyperparameters -> an /opt/ml tree -> the real `train` program -> model.tar.gz.
+"""A training job on this machine: files and hyperparameters -> an /opt/ml tree -> the real `train` -> model.tar.gz.
 
 The tree is private and goes with the job; the inputs are linked into it, not copied.
 """
@@ -59,7 +59,9 @@ def build_tree(root: Path, sources: Mapping[str, Source], hyperparameters: Mappi
         _link(source.path, root / "input" / "data" / name)
     _write_config(root, "hyperparameters", dict(hyperparameters))
     _write_config(root, "inputdataconfig", {name: _described(source) for name, source in sources.items()})
-    _write_config(root, "resourceconfig", {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"})
+    _write_config(
+        root, "resourceconfig", {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
+    )
 
 
 def _link(path: Path, folder: Path) -> None:

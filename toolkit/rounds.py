@@ -58,7 +58,9 @@ def fold(round_: Round, batches: Batches) -> Totals:
     totals = None
     for key, batch in batches:
         part = round_.partial(round_.state, batch.X, batch.y, key)
-        totals = {name: np.array(array) for name, array in part.items()} if totals is None else round_.merge(totals, part)
+        totals = (
+            {name: np.array(array) for name, array in part.items()} if totals is None else round_.merge(totals, part)
+        )
     return totals
 
 

@@ -35,7 +35,9 @@ class Stopped(BaseException):
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--algorithm", help="Name of the algorithm; an image says it by the variable ALGORITHM.")
-@click.option("--opt-ml", type=click.Path(path_type=Path), default=OPT_ML, show_default=True, help="Root of the job's tree.")
+@click.option(
+    "--opt-ml", type=click.Path(path_type=Path), default=OPT_ML, show_default=True, help="Root of the job's tree."
+)
 def main(algorithm: str | None, opt_ml: Path) -> None:
     """Train as SageMaker does: input/config and input/data are read, model/ and output/ written.
 

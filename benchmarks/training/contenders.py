@@ -48,10 +48,9 @@ def their_kmeans(X: np.ndarray, seed: int, n_init: int) -> np.ndarray:
 
 def inertia(X: np.ndarray, centres: np.ndarray) -> float:
     """The sum of squared distances to the nearest centre."""
-    blocks = np.array_split(X, len(X) // 500)
-    return sum(
-        float(np.square(block[:, None] - centres.astype(float)).sum(axis=2).min(axis=1).sum()) for block in blocks
-    )
+    X, centres = X.astype(float), centres.astype(float)
+    squares = np.square(centres).sum(axis=1) - 2 * X @ centres.T
+    return float(squares.min(axis=1).sum() + np.square(X).sum())
 
 
 def explained(X: np.ndarray, components: np.ndarray) -> float:

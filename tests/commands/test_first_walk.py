@@ -104,16 +104,32 @@ def test_train_reads_folders_other_channels_and_any_content_type(folder):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("train", "kmeens", "--train", "data.csv", "--output", "run"), "unknown algorithm 'kmeens'; did you mean 'kmeans'?"),
-        (("train", "kmeans", "--train", "nothing.csv", "-p", "k=2", "--output", "run"), "no file or folder nothing.csv"),
-        (("train", "kmeans", "--train", "data.csv", "-p", "k", "--output", "run"), "option -p must be NAME=VALUE; got 'k'"),
+        (
+            ("train", "kmeens", "--train", "data.csv", "--output", "run"),
+            "unknown algorithm 'kmeens'; did you mean 'kmeans'?",
+        ),
+        (
+            ("train", "kmeans", "--train", "nothing.csv", "-p", "k=2", "--output", "run"),
+            "no file or folder nothing.csv",
+        ),
+        (
+            ("train", "kmeans", "--train", "data.csv", "-p", "k", "--output", "run"),
+            "option -p must be NAME=VALUE; got 'k'",
+        ),
         (("serve", "nothing", "--algorithm", "kmeans"), "no model nothing; it must be a model.tar.gz or a folder"),
-        (("invoke", "nothing"), "nothing must be a file whose ending tells its content type; else name it with --content-type"),
+        (
+            ("invoke", "nothing"),
+            "nothing must be a file whose ending tells its content type; else name it with --content-type",
+        ),
         (
             ("invoke", "data.csv", "--url", "http://127.0.0.1:9"),
-            "no server answers at http://127.0.0.1:9/invocations: [Errno 111] Connection refused; start one with byoa serve",
+            "no server answers at http://127.0.0.1:9/invocations: "
+            "[Errno 111] Connection refused; start one with byoa serve",
         ),
-        (("init", "My Algorithm"), "the name must be lower-case words joined by dashes, such as my-algorithm; got 'My Algorithm'"),
+        (
+            ("init", "My Algorithm"),
+            "the name must be lower-case words joined by dashes, such as my-algorithm; got 'My Algorithm'",
+        ),
     ],
 )
 def test_a_command_that_cannot_be_done_says_why(folder, arguments, sentence):
@@ -176,8 +192,21 @@ def test_a_package_made_by_init_keeps_the_contract(folder):
         "pyproject.toml",
         "test_nearest_mean.py",
     ]
-    tests = [sys.executable, "-m", "pytest", "-q", "--doctest-modules", "--confcutdir", ".", "-p", "no:cacheprovider", "."]
-    done = subprocess.run(tests, cwd=package, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(package)})
+    tests = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--doctest-modules",
+        "--confcutdir",
+        ".",
+        "-p",
+        "no:cacheprovider",
+        ".",
+    ]
+    done = subprocess.run(
+        tests, cwd=package, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(package)}
+    )
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout
     assert byoa("init", "nearest-mean", folder=folder, status=1) == (

@@ -39,7 +39,7 @@ def main(folder: Path) -> None:
 def read(records, width: int) -> dict:
     """Features and labels of the SDK's messages."""
     X = np.zeros((len(records), width), np.float32)
-    for row, record in zip(X, records):
+    for row, record in zip(X, records, strict=True):
         tensor = record.features["values"].float32_tensor
         assert list(tensor.shape) in ([], [width])
         row[list(tensor.keys) if tensor.shape else slice(None)] = tensor.values

@@ -30,10 +30,14 @@ def _show(plugin: type) -> None:
     for name, field in plugin.Hyperparameters.model_fields.items():
         click.echo(f"  {name}: {describe(field)}; {_default(field)}")
         if field.description:
-            click.echo(click.wrap_text(field.description, width=100, initial_indent="      ", subsequent_indent="      "))
+            click.echo(
+                click.wrap_text(field.description, width=100, initial_indent="      ", subsequent_indent="      ")
+            )
     click.echo("\nChannels:")
     for channel in plugin.channels:
-        click.echo(f"  {channel.name}: {'required' if channel.required else 'optional'}, {channel.content_type} by default")
+        click.echo(
+            f"  {channel.name}: {'required' if channel.required else 'optional'}, {channel.content_type} by default"
+        )
     click.echo(f"\nLearns: {', '.join(plugin.arrays)}")
 
 

@@ -11,7 +11,9 @@ from toolkit import scaffold
 
 @click.command()
 @click.argument("name")
-@click.option("--parent", type=click.Path(path_type=Path, file_okay=False, exists=True), default=".", help="Where to make it.")
+@click.option(
+    "--parent", type=click.Path(path_type=Path, file_okay=False, exists=True), default=".", help="Where to make it."
+)
 def command(name: str, parent: Path) -> None:
     """Make the folder NAME: a plugin that works, its test and its README.
 

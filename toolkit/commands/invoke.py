@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from toolkit.formats.endings import content_type_of
 from toolkit.errors import BadOption, UserError
+from toolkit.formats.endings import content_type_of
 
 
 @click.command()
@@ -39,4 +39,6 @@ def _send(request: urllib.request.Request) -> bytes:
     except urllib.error.HTTPError as error:
         raise UserError(f"the server answered {error.code}: {error.read().decode(errors='replace').strip()}") from error
     except urllib.error.URLError as error:
-        raise UserError(f"no server answers at {request.full_url}: {error.reason}; start one with byoa serve") from error
+        raise UserError(
+            f"no server answers at {request.full_url}: {error.reason}; start one with byoa serve"
+        ) from error

@@ -14,8 +14,12 @@ from toolkit.local_training import Source
 
 @click.command()
 @click.argument("algorithm")
-@click.option("--train", "train", required=True, type=click.Path(path_type=Path), help="File or folder of channel train.")
-@click.option("--test", "test", type=click.Path(path_type=Path), help="File or folder of channel test, scored at the end.")
+@click.option(
+    "--train", "train", required=True, type=click.Path(path_type=Path), help="File or folder of channel train."
+)
+@click.option(
+    "--test", "test", type=click.Path(path_type=Path), help="File or folder of channel test, scored at the end."
+)
 @click.option("--channel", multiple=True, metavar="NAME=PATH", help="Any other channel; may be repeated.")
 @click.option("--content-type", help="Content type of all channels; without it the files' ending says.")
 @click.option("-p", "--hyperparameter", multiple=True, metavar="NAME=VALUE", help="May be repeated.")
@@ -30,11 +34,14 @@ def command(algorithm, train, test, channel, content_type, hyperparameter, outpu
     'byoa algorithms ALGORITHM' shows its hyperparameters. Ctrl-C saves what has been learned so far.
     """
     plugin, hyperparameters = find(algorithm), pairs(hyperparameter, "-p")
-    paths = {"train": train} | ({"test": test} if test else {}) | {n: Path(p) for n, p in pairs(channel, "--channel").items()}
+    paths = (
+        {"train": train}
+        | ({"test": test} if test else {})
+        | {n: Path(p) for n, p in pairs(channel, "--channel").items()}
+    )
     sources = {name: Source(path, content_type or declared_type(plugin, path)) for name, path in paths.items()}
     for name, source in sources.items():
         click.echo(f"channel {name}: {source.path} as {source.content_type or 'the algorithm reads it by default'}")
     model = local_training.run(algorithm, sources, hyperparameters, output)
     click.echo(f"{model}  ({model.stat().st_size:,} bytes)")
     click.echo(f"next: byoa serve {model} --algorithm {algorithm}")
-

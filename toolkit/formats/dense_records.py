@@ -46,8 +46,10 @@ def read(block: bytes) -> Dataset | None:
     records = np.frombuffer(block, np.uint8).reshape(-1, size)
     if spans is None or not _are_alike(records, [span for span in spans if span]):
         return None
-    X, y = (span and span.read(records) for span in spans)
-    if X is None or (y is None) != (spans[1] is None):
+    features, label = spans
+    y = label and label.read(records)  # first: its bytes are still in the cache
+    X = features.read(records)
+    if X is None or (y is None) != (label is None):
         return None
     return Dataset(X, None if y is None else y[:, 0])
 

@@ -19,11 +19,12 @@ CONTENT_TYPES = {
 
 
 def content_type_of(path: Path) -> str | None:
-    """The content type of a file, or of all files in a folder (`.gz` behind the ending is passed over); None if unknown.
+    """The content type of a file, or of all files in a folder, a `.gz` behind the ending passed over; None if unknown.
 
     Raises BadOption where a folder's files are of several.
     """
-    paths = [path] if not path.is_dir() else [file for file in path.rglob("*") if file.is_file() and file.name[0] != "."]
+    below = [file for file in path.rglob("*") if file.is_file() and file.name[0] != "."]
+    paths = below if path.is_dir() else [path]
     found = sorted({CONTENT_TYPES[_ending(file)] for file in paths if _ending(file) in CONTENT_TYPES})
     if len(found) > 1:
         raise BadOption(f"the files in {path} must be of one content type; their endings say {' and '.join(found)}")
