@@ -166,9 +166,7 @@ def test_a_computation_past_its_time_is_told_and_its_worker_replaced(limited):
     assert replies["waiting"].status == 503
     again = "the worker restarts, because another request took too long; try again in a moment"
     assert replies["waiting"].json["message"] == again
-    deadline = time.monotonic() + 10
-    while limited.workers() in ([], [before]) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    limited.wait_for_workers(1, without=[before])
     assert limited.post(ROW).status == 200
 
 
