@@ -284,6 +284,26 @@ def test_an_image_is_built_pushed_and_pulled_back(registry, logins, aws):
         run(*elsewhere, "rmi", address)
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "variables", "why"),
+    [
+        ("kmean", {}, "unknown algorithm 'kmean'; did you mean 'kmeans'?"),
+        ("kmeans", {"CONTAINER_ENGINE": "nobody"}, "container engine 'nobody' is not installed"),
+        ("kmeans", {"AWS_DEFAULT_REGION": ""}, "no AWS region; name it by --region or AWS_DEFAULT_REGION"),
+        (
+            "kmeans",
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+            "no AWS credentials; 'aws configure' or AWS_ACCESS_KEY_ID and its secret give them",
+        ),
+    ],
+)
+def test_what_is_missing_for_a_push_is_told_before_anything_is_built(aws, tmp_path, algorithm, variables, why):
+    nobody = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    script = [ROOT / "scripts" / "build_and_push", algorithm]
+    done = subprocess.run(script, capture_output=True, text=True, env=VARIABLES | aws | nobody | variables)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"byoa: {why}\n")
+
+
 def test_nobody_pushes_without_the_token(registry, logins, images):
     done = podman("push", images["pca"], f"{registry}/stranger:latest", env=VARIABLES | logins)
     assert done.returncode != 0
