@@ -1,6 +1,6 @@
 """Every format beside its peers, on the same bytes in one run.
 
-    scripts/benchmark formats               all of it: two to three minutes
+    scripts/benchmark formats               all of it: five to ten minutes
     scripts/benchmark formats --rows 500    only payloads of that many rows
     scripts/benchmark formats --channel     instead, 2 GB of CSV through PCA training: time and resident memory
 
@@ -24,7 +24,7 @@ from payloads import MATRICES, MNIST
 from toolkit import environment, machine
 
 SIZES = (1, 100, 500, 5000)
-TURN_SECONDS, TURNS, SECONDS = 0.02, 7, 1.5
+TURN_SECONDS, TURNS, SECONDS = 0.02, 7, 1.0
 BARS = {  # against which way, at how many rows, how many times as fast, or else at how many MB/s
     "CSV in": ("pandas", 500, 3.0, None),
     "JSON projections in": ("json + numpy", 5000, 4.0, None),
