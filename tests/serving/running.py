@@ -52,8 +52,8 @@ class Running:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
     def workers(self):
-        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True)
-        return [int(pid) for pid in found.stdout.split()]
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def wait_for_workers(self, n_workers, without=()):
         """The workers, once there are so many new ones."""
