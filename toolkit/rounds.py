@@ -1,8 +1,8 @@
 """Learning in passes over data larger than memory: the plan is a generator of rounds, an engine folds each one.
 
 A plan says `totals = yield Round(partial, state)` for every pass that it wants. `partial(state, X, y, key)` is a pure
-function of a small state and one mini-batch, giving named arrays; X is always dense. The engine merges the parts in the
-order of their keys, however many hosts there are: a merge need not be commutative, such as one in which older rows fade.
+function of a small state and one mini-batch, giving named arrays; X is always dense. The engine merges the parts in
+the order of their keys, so that a merge need not be commutative, such as one in which older rows fade.
 `key` is (file, chunk), never the host, so that what is learned does not depend on how many hosts there are.
 """
 
