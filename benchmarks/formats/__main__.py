@@ -26,9 +26,8 @@ from toolkit import environment, machine
 SIZES = (1, 100, 500, 5000)
 TURN_SECONDS, TURNS, SECONDS = 0.02, 7, 1.0
 Bar = tuple[str, int, float, float | None]
-BARS: dict[
-    str, Bar
-] = {  # for digits: against which way, at how many rows, how many times as fast, or else at how many MB/s
+# for digits: against which way, at how many rows, how many times as fast, or else at how many MB/s
+BARS: dict[str, Bar] = {
     "CSV in": ("pandas", 500, 3.0, None),
     "JSON projections in": ("json + numpy", 5000, 4.0, None),
     "JSON projections out": ("json", 5000, 12.0, None),

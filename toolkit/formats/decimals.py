@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 import simdjson
 
-PIECE_BYTES = 1 << 20  # of text for simdjson at a time: a parser keeps twelve times its largest document
+PIECE_BYTES = 1 << 18  # of text for simdjson at a time: it stays in the cache, and a parser keeps twelve times as much
 
 _SPELLINGS = (  # what stands before is looked at last, so that the search is for one character
     (re.compile(rb'"(?<![^,\n]")([-+.0-9eE]+)"(?![^,\r\n])'), rb"\1"),
