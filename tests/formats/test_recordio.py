@@ -242,6 +242,13 @@ def test_what_only_looks_like_sparse_records_is_read_by_message():
         assert sparse_records.read(framed(*[payload] * 4)) is None
 
 
+def test_large_numbers_are_finite_by_view_too():
+    body = framed(*(message([3e38, -3e38, i]) for i in range(4)))
+    np.testing.assert_array_equal(dense_records.read(body).X, rows_by_message(body).X)
+    for number in (np.inf, -np.inf, np.nan):
+        assert dense_records.read(framed(*(message([1, 2, 3]) for _ in range(3)), message([1, number, 3]))) is None
+
+
 def test_an_answer_has_a_record_for_each_row():
     columns = {"closest_cluster": np.array([1, 0], np.float32), "distance_to_cluster": np.array([3, 0.5], np.float32)}
     body, content_type = table.encode(columns, RECORDIO)
