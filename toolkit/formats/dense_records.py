@@ -107,7 +107,7 @@ def written(features: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> b
 
 
 def _are_finite(rows: np.ndarray) -> bool:
-    """Whether all numbers are finite: so they are if the sum of their squares is, which takes one pass and no memory."""
+    """Whether all numbers are finite: they are if the sum of their squares is, which takes one pass and no memory."""
     numbers = rows.reshape(-1)
     with np.errstate(all="ignore"):
         return bool(np.isfinite(np.dot(numbers, numbers)) or np.isfinite(numbers).all())
