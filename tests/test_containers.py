@@ -321,9 +321,8 @@ def test_an_image_is_small(registry, logins, aws, images, algorithm):
 
 
 def test_an_algorithm_of_ones_own_becomes_an_image(tmp_path, job):
-    """A package as `byoa init` makes it, the Dockerfile for it, and byoa itself as one more wheel."""
+    """A package as `byoa init` makes it, and byoa itself as one more wheel."""
     package = scaffold.create("my-algorithm", tmp_path)
-    shutil.copy(ROOT / "dockerfiles" / "byo.Dockerfile", package / "Dockerfile")
     shutil.copytree(ROOT / "wheelhouse", package / "wheelhouse")
     offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(package / "wheelhouse")}
     pip = [PROGRAMS / "python", "-m", "pip", "--quiet"]

@@ -35,5 +35,5 @@ def _fill(folder: Path, name: str) -> None:
     values = {"name": name, "module": module, "class_name": name.title().replace("-", "")}
     for source in sorted(TEMPLATE.iterdir()):
         if source.is_file():
-            text = Template(source.read_text()).substitute(values)
+            text = Template(source.read_text()).safe_substitute(values)  # the Dockerfile has variables of its own
             (folder / source.name.replace("module", module)).write_text(text)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from toolkit import container_engine
+from toolkit.conformance.client import HOST
 from toolkit.conformance.processes import Running
 from toolkit.conformance.targets import PROGRAMS, Confined, Image
 
@@ -76,8 +77,10 @@ class ImageTarget:
     def _network(self, program: str, variables: Mapping[str, str]) -> list[str]:
         """The container's network, with the server's port published on the loopback address alone."""
         port = variables.get("SAGEMAKER_BIND_TO_PORT", "8080")
-        published = program == "serve" and self.network != "host"
-        return ["--network", self.network, *(["--publish", f"127.0.0.1:{port}:{port}"] if published else [])]
+        if self.network == "host":  # then nothing but the server itself keeps others away
+            return ["--network", "host", "--env", f"SERVER_HOST={HOST}"]
+        published = ["--publish", f"{HOST}:{port}:{port}"] if program == "serve" else []
+        return ["--network", self.network, *published]
 
 
 def read_image(engine: str, name: str) -> Image:
