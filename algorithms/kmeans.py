@@ -276,9 +276,10 @@ def nearest(X: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 
 def _origin(sample: np.ndarray) -> np.ndarray:
     """Zero, or the mean of rows that lie so far from zero that float32 products would lose their spread."""
-    mean = sample.mean(axis=0, dtype=np.float64)
-    spread = _squares(sample - mean).mean()
-    return mean.astype(np.float32) * np.float32(mean @ mean > FAR * spread)
+    mean = np.full(len(sample), 1 / len(sample), np.float32) @ sample
+    length = float(mean @ mean)
+    spread = float(_squares(sample).mean()) - length
+    return mean * np.float32(length > FAR * spread)
 
 
 def _moved(centres: np.ndarray, totals: Totals) -> np.ndarray:

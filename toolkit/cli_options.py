@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toolkit.algorithm import Algorithm
 from toolkit.errors import BadOption
-from toolkit.formats.endings import content_type_of
+from toolkit.formats.endings import WITH_LABEL_COLUMNS, content_type_of
 
 
 def pairs(texts: Iterable[str], option: str) -> dict[str, str]:
@@ -19,8 +19,7 @@ def pairs(texts: Iterable[str], option: str) -> dict[str, str]:
 
 
 def declared_type(plugin: type[Algorithm], path: Path) -> str | None:
-    """The content type of training data by its ending, CSV without labels for an algorithm that learns without them."""
+    """The content type of training data by its ending; without label columns for an algorithm that learns without."""
     content_type = content_type_of(path)
-    return (
-        f"{content_type};label_size=0" if content_type == "text/csv" and not plugin.learns_from_labels else content_type
-    )
+    is_told = content_type in WITH_LABEL_COLUMNS and not plugin.learns_from_labels
+    return f"{content_type};label_size=0" if is_told else content_type

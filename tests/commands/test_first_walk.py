@@ -101,6 +101,15 @@ def test_train_reads_folders_other_channels_and_any_content_type(folder):
     assert "channel test" in byoa("train", "kmeans", *options, "--channel", "test=data.csv", folder=folder)
 
 
+def test_train_takes_every_column_for_a_feature_where_nothing_is_said(folder):
+    """Of formats whose rows may begin with labels, for an algorithm that learns without."""
+    np.save(folder / "data.npy", ROWS)
+    for data in ("data.csv", "data.npy"):
+        byoa("train", "kmeans", "--train", data, "-p", "k=2", "--output", "run", folder=folder)
+        with archive.unpacked(folder / "run") as model:
+            assert ndarrays.read(model / "model_algo-1")[0].shape == (2, 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -16,6 +16,7 @@ CONTENT_TYPES = {
     ".pbr": "application/x-recordio-protobuf",
     ".recordio": "application/x-recordio-protobuf",
 }
+WITH_LABEL_COLUMNS = {"text/csv", "application/x-npy", "application/x-parquet"}  # as many as `label_size` says
 
 
 def content_type_of(path: Path) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _NAME = re.compile(rf"\s*({_TOKEN}(?:/{_TOKEN})?)\s*(?=;|$)")
@@ -26,8 +27,9 @@ class MediaType:
         return "; ".join([self.name, *(f"{name}={value}" for name, value in self.parameters.items())])
 
 
+@lru_cache(maxsize=256)
 def parse(text: str) -> MediaType:
-    """The media type that `text` spells. Raises ValueError where it spells none."""
+    """The media type that `text` spells, kept because requests repeat theirs. Raises ValueError if it is none."""
     head = _NAME.match(text)
     if head is None:
         raise ValueError(f"{text!r} is not a media type")

@@ -8,6 +8,7 @@ default.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -110,11 +111,13 @@ def encode(
     return ANSWERS[content_type](columns, answers), content_type
 
 
+@lru_cache(maxsize=256)
 def negotiate(accept: str | None, default: str) -> str:
     """The media type, without parameters, that answers an Accept header best (RFC 9110, section 12.5.1).
 
     Among equal weights the earlier in the header wins; a wildcard and a missing header mean `default`, or the
-    first type in the table that the wildcard covers. Raises BadAccept, listing what can be written.
+    first type in the table that the wildcard covers. What was found is kept, because requests repeat their
+    headers. Raises BadAccept, listing what can be written.
     """
     try:
         ranges = media_types.parse_list(accept or default) or media_types.parse_list(default)
