@@ -47,6 +47,7 @@ def main(algorithm: str | None, opt_ml: Path) -> None:
     signal.signal(signal.SIGTERM, _stop)
     n_cpus = machine.n_cpus().value
     environment.limit_numerical_threads(n_cpus)
+    machine.keep_freed_memory()
     try:
         job = environment.read_training_job(opt_ml)
         environment.export(job, n_cpus)
