@@ -28,6 +28,7 @@ class Declared(Hyperparameters):
         ("k", '"5"', 5),
         ("k", '"\\"5\\""', 5),
         ("k", 5, 5),
+        ("k", "9007199254740993", 2**53 + 1),
         ("tol", "1e-4", 1e-4),
         ("center", "True", True),
         ("center", "TRUE", True),
@@ -37,6 +38,7 @@ class Declared(Hyperparameters):
         ("metrics", '["msd", "ssd"]', ["msd", "ssd"]),
         ("metrics", "['msd', 'ssd']", ["msd", "ssd"]),
         ("metrics", '"[\\"ssd\\"]"', ["ssd"]),
+        ("metrics", "('ssd',)", ["ssd"]),
         ("factor", "auto", "auto"),
         ("factor", "3", 3),
         ("feature_dim", "784", 784),
@@ -44,6 +46,14 @@ class Declared(Hyperparameters):
 )
 def test_every_spelling_of_a_value_is_read(name, text, value):
     assert getattr(parse(Declared, {"k": "1", name: text}), name) == value
+
+
+@pytest.mark.parametrize("text", ["[true, false]", "[True, False]", "(True, False)"])
+def test_a_list_is_spelled_as_json_or_as_python(text):
+    class Flags(Hyperparameters):
+        flags: list[bool]
+
+    assert parse(Flags, {"flags": text}).flags == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +66,11 @@ def test_every_spelling_of_a_value_is_read(name, text, value):
         ({}, "hyperparameter 'k' is required; it must be an integer of at least 1"),
         ({"k": "1", "tol": "2"}, "hyperparameter 'tol' must be a number of at least 0 and of at most 1; got '2'"),
         ({"k": "1", "tol": "nan"}, "hyperparameter 'tol' must be a number of at least 0 and of at most 1; got 'nan'"),
+        ({"k": "1", "metrics": "(5)"}, "hyperparameter 'metrics' must be a list, each one of 'msd', 'ssd'; got '(5)'"),
+        (
+            {"k": "1", "metrics": "({'msd': 1})"},
+            "hyperparameter 'metrics' must be a list, each one of 'msd', 'ssd'; got \"({'msd': 1})\"",
+        ),
         ({"k": "1", "center": "yes!"}, "hyperparameter 'center' must be true or false; got 'yes!'"),
         ({"k": "1", "mode": "fast"}, "hyperparameter 'mode' must be one of 'regular', 'randomized'; got 'fast'"),
         (

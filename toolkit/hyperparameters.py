@@ -12,6 +12,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -62,7 +63,7 @@ def _read(value: Any, field: FieldInfo | None) -> Any:
         return _list(text)
     if bool in kinds:
         return {"true": True, "false": False}.get(text.lower(), text)
-    return int(float(text)) if int in kinds and _is_whole(text) else text
+    return _whole_number(text) if int in kinds else text
 
 
 def _without_quotes(text: str) -> str:
@@ -76,17 +77,20 @@ def _without_quotes(text: str) -> str:
 
 
 def _list(text: str) -> Any:
-    try:
-        return list(ast.literal_eval(text))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
+    for read in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            value = read(text)
+            return list(value) if isinstance(value, list | tuple) else text
+    return text
 
 
-def _is_whole(text: str) -> bool:
-    try:
-        return float(text).is_integer()
-    except (ValueError, OverflowError):
-        return False
+def _whole_number(text: str) -> Any:
+    """The whole number that a text spells, also as `5.0`; the text itself where it spells none."""
+    with suppress(ValueError):
+        return int(text)  # first, because float has no more than 53 bits
+    with suppress(ValueError):
+        return int(float(text)) if float(text).is_integer() else text
+    return text
 
 
 def _sentences(error: ValidationError, model: type[Hyperparameters], given: Mapping[str, Any]):
