@@ -18,6 +18,10 @@ def npy(array, **options) -> bytes:
     return file.getvalue()
 
 
+def npy_with_header(text) -> bytes:
+    return b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little") + text.encode() + b"\n"
+
+
 ARRAY = np.arange(6).reshape(2, 3)
 CUT = npy(ARRAY.astype(np.float32))
 ERRORS = {
@@ -49,6 +53,11 @@ ERRORS = {
         npy(np.zeros((2, 0))),
         "the npy array must be rows of numbers, of one or two dimensions; got shape (2, 0)",
     ),
+    "more columns than can be": (
+        npy_with_header(f"{{'descr': '<f4', 'fortran_order': False, 'shape': (0, {2**70}), }}"),
+        f"the npy array must be rows of numbers, of one or two dimensions; got shape (0, {2**70})",
+    ),
+    "a deep header": (npy_with_header("-" * 9000 + "1"), "the npy header cannot be read: it is nested too deeply"),
     "no row": (npy(np.zeros((0, 2))), "the payload is empty"),
     "NaN": (npy(np.array([[1, 2], [3, np.nan]])), "npy row 2 column 2 must be a finite number; got nan"),
     "more than float32": (npy(np.array([[1e39]])), "npy row 1 column 1 must be a finite number; got inf"),

@@ -112,11 +112,13 @@ def _parsed(text: bytes) -> _Header:
     file = io.BytesIO(text)
     try:
         shape, is_fortran, dtype = _HEADERS[npy.read_magic(file)](file)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, TokenError) as error:
+    except (RecursionError, MemoryError) as error:  # of Python's parser
+        raise BadPayload("the npy header cannot be read: it is nested too deeply") from error
+    except (ValueError, KeyError, TypeError, SyntaxError, TokenError) as error:
         raise BadPayload(f"the npy header cannot be read: {error}") from error
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
         raise BadPayload(f"the npy array must hold numbers of at most 64 bits; got {dtype}")
-    if len(shape) not in (1, 2) or not all(type(n) is int and n >= 0 for n in shape) or shape[-1] == 0:
+    if len(shape) not in (1, 2) or not all(type(n) is int and n >= 0 for n in shape) or not 0 < shape[-1] < 2**31:
         raise BadPayload(f"the npy array must be rows of numbers, of one or two dimensions; got shape {shape}")
     n_rows = 1 if len(shape) == 1 else shape[0]
     return _Header(n_rows, shape[-1], is_fortran and len(shape) == 2, dtype, len(text))
