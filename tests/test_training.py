@@ -150,6 +150,23 @@ def test_a_job_that_cannot_be_done_says_why(opt_ml, files, hyperparameters, sent
     assert wanted in output
 
 
+def test_the_test_channel_has_the_features_of_the_model(opt_ml):
+    configure(opt_ml, "hyperparameters", {"k": "2"})
+    add_channel(opt_ml, "train", {"a.csv": csv(ROWS)})
+    add_channel(opt_ml, "test", {"a.csv": "1\n2\n"})
+    assert run(opt_ml, "kmeans")[0] == 1
+    assert failure(opt_ml) == "channel 'test' has 1 features, channel 'train' has 2"
+
+
+def test_a_sparse_test_channel_is_as_wide_as_the_model(opt_ml):
+    configure(opt_ml, "hyperparameters", {"k": "1"})
+    add_channel(opt_ml, "train", {"a": "1 1:3 2:4\n1 1:0\n"}, "text/libsvm")
+    add_channel(opt_ml, "test", {"a": "1 1:1.5\n"}, "text/libsvm")
+    status, output = run(opt_ml, "kmeans")
+    assert status == 0, output
+    assert "#quality_metric: host=algo-1, test msd <loss>=4.0\n" in output
+
+
 def test_a_missing_channel_is_named(opt_ml):
     configure(opt_ml, "hyperparameters", {"k": "1"})
     run(opt_ml, "kmeans")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
@@ -76,16 +77,18 @@ def train(name: str, job: TrainingJob) -> None:
     algorithm = plugin(**job.hyperparameters)
     check_channels(plugin, job)
     log.info("algorithm %s, hyperparameters %s", name, algorithm.hyperparameters.model_dump(exclude_none=True))
+    start = time.perf_counter()
+    training, testing = train_and_test(algorithm, job)
     try:
-        learn(algorithm, passes(algorithm, job, "train"))
+        learn(algorithm, training, start)
         stopped = False
     except Stopped:
         stopped = True
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what follows takes less than the grace time
     save(algorithm, job, stopped)
     report(algorithm, job, "train", algorithm.metrics_ if algorithm.is_fitted else {})
-    if "test" in job.inputs and not stopped:
-        report(algorithm, job, "test", algorithm.score(batch for _, batch in passes(algorithm, job, "test")))
+    if testing and not stopped:
+        report(algorithm, job, "test", algorithm.score(batch for _, batch in testing))
 
 
 def check_channels(plugin: type, job: TrainingJob) -> None:
@@ -99,26 +102,45 @@ def check_channels(plugin: type, job: TrainingJob) -> None:
             raise BadChannel(f"channel {channel.name!r} is required; the job has {given}")
 
 
-def passes(algorithm, job: TrainingJob, channel: str):
-    """The mini-batches of a channel, to be iterated once for each pass over it."""
+def train_and_test(algorithm, job: TrainingJob) -> tuple:
+    """The mini-batches of the channels `train` and `test`; None for `test` where the job has none.
+
+    Raises BadHyperparameter and BadChannel, before anything is learned, where they are not as wide as they must be.
+    """
+    from toolkit.algorithm import check_feature_dim
+
+    training = passes(algorithm, job, "train", getattr(algorithm.hyperparameters, "feature_dim", None))
+    n_features = training.n_features
+    check_feature_dim(algorithm, n_features)
+    testing = passes(algorithm, job, "test", n_features) if "test" in job.inputs else None
+    if testing and testing.n_features != n_features:
+        raise BadChannel(f"channel 'test' has {testing.n_features} features, channel 'train' has {n_features}")
+    return training, testing
+
+
+def passes(algorithm, job: TrainingJob, channel: str, n_features: int | None):
+    """The mini-batches of a channel, to be iterated once for each pass over it.
+
+    `n_features` is the width of sparse rows that do not tell theirs, or None.
+    """
     from toolkit.channels import Passes
 
     declared = next(declared for declared in algorithm.channels if declared.name == channel)
     source = job.inputs[channel]
     source = replace(source, content_type=source.content_type or declared.content_type)
-    feature_dim = getattr(algorithm.hyperparameters, "feature_dim", None)
-    return Passes(source, algorithm.rows_per_batch, LABEL_SIZE, n_features=feature_dim)
+    return Passes(source, algorithm.rows_per_batch, LABEL_SIZE, n_features=n_features)
 
 
-def learn(algorithm, batches) -> None:
-    """Fits the algorithm: in passes over the mini-batches where it can, else on all rows at once."""
+def learn(algorithm, batches, start: float) -> None:
+    """Fits the algorithm: in passes over the mini-batches where it can, else on all rows at once.
+
+    Reading began at `start`, by the clock of `time.perf_counter`.
+    """
     from toolkit import rounds
-    from toolkit.algorithm import check_feature_dim, has_rounds
+    from toolkit.algorithm import has_rounds
 
-    progress = Progress(batches)
-    check_feature_dim(algorithm, batches.n_features)
     if has_rounds(algorithm):
-        rounds.run(algorithm.rounds(batches.n_features), progress)
+        rounds.run(algorithm.rounds(batches.n_features), Progress(batches, start))
     else:
         data = batches.dataset().dense()
         log.info("%d rows read", len(data))
@@ -128,10 +150,10 @@ def learn(algorithm, batches) -> None:
 class Progress:
     """Mini-batches that say in the log how many rows each pass had, and how fast it was with all its computing."""
 
-    def __init__(self, batches):
+    def __init__(self, batches, start: float):
         self.batches = batches
         self.n_passes = 0
-        self.start = time.perf_counter()
+        self.start = start
 
     def __iter__(self) -> Iterator:
         self.n_passes += 1
@@ -150,10 +172,12 @@ def save(algorithm, job: TrainingJob, stopped: bool) -> None:
         return
     draft = job.model_dir / ".draft"
     draft.mkdir(parents=True, exist_ok=True)
-    algorithm.save(draft)
-    for path in draft.iterdir():
-        os.replace(path, job.model_dir / path.name)
-    draft.rmdir()
+    try:
+        algorithm.save(draft)
+        for path in draft.iterdir():
+            os.replace(path, job.model_dir / path.name)
+    finally:
+        shutil.rmtree(draft)
     log.info("%s saved to %s", "the model so far was" if stopped else "the model is", job.model_dir)
 
 
