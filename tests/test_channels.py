@@ -141,6 +141,14 @@ def test_files_of_unequal_width(train):
     assert str(raised.value) == f"{train}/b.csv: the rows have 3 features; those before have 2"
 
 
+def test_files_of_which_one_alone_has_labels(train):
+    for name, labels in (("a", None), ("b", np.ones(2, np.float32))):
+        table.write([Dataset(np.eye(2, dtype=np.float32), labels)], train / name, RECORDIO)
+    with pytest.raises(BadPayload) as raised:
+        read(Input("train", train, RECORDIO))
+    assert str(raised.value) == f"{train}/b: the rows have 1 labels; those before have 0"
+
+
 def test_the_widest_line_of_all_files_says_how_wide_libsvm_is(train):
     (train / "a").write_text("1 1:5\n")
     (train / "b").write_text("1 1:6\n0 3:7\n")

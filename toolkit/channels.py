@@ -74,16 +74,14 @@ def mini_batches(
     file is told with the file's path in front.
     """
     declared_width = n_features or _width(channel, label_size)
-    n_batches, width = 0, None
+    first = None
     for place, source in enumerate(_sources(channel, epoch)):
         parts = _read(source, _reader(channel, label_size, declared_width), progress)
         for chunk, data in enumerate(_rebatched(parts, rows_per_batch)):
-            width = width or data.n_features
-            if data.n_features != width:
-                raise BadPayload(f"{source.name}: the rows have {data.n_features} features; those before have {width}")
-            n_batches += 1
+            first = first or data
+            _check_alike(first, data, source.name)
             yield (place, chunk), data
-    if not n_batches:
+    if first is None:
         raise BadChannel(_empty(channel))
 
 
@@ -148,6 +146,16 @@ def _is_passed_over(path: Path) -> bool:
 
 def _empty(channel: Input) -> str:
     return f"channel {channel.name!r} is empty: {channel.folder}; the S3 prefix in the job is usually wrong"
+
+
+def _check_alike(first: Dataset, data: Dataset, source: str) -> None:
+    """Raises BadPayload where rows have not the columns of the channel's first ones."""
+    for what, got, wanted in (
+        ("features", data.n_features, first.n_features),
+        ("labels", data.n_labels, first.n_labels),
+    ):
+        if got != wanted:
+            raise BadPayload(f"{source}: the rows have {got} {what}; those before have {wanted}")
 
 
 def _reader(channel: Input, label_size: int, n_features: int | None) -> Reader:

@@ -69,6 +69,11 @@ class Dataset:
         return self.X.shape[1]
 
     @property
+    def n_labels(self) -> int:
+        """The number of labels of a row."""
+        return 0 if self.y is None else self.y.reshape(len(self), -1).shape[1]
+
+    @property
     def nbytes(self) -> int:
         """The bytes of features and labels."""
         return self.X.nbytes + (0 if self.y is None else self.y.nbytes)
