@@ -8,13 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from toolkit.errors import BadOption
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file open for writing that becomes `path` at the end of the block, and vanishes where that raises."""
+    """A file open for writing that becomes `path` at the end of the block, and vanishes where that raises.
+
+    Raises BadOption where there can be no such file.
+    """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with unfinished.open("wb") as file:
+        file = unfinished.open("wb")
+    except OSError as error:
+        raise BadOption(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        with file:
             yield file
         os.replace(unfinished, path)
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import keyword
 import re
 import shutil
 import tempfile
@@ -20,6 +22,8 @@ def create(name: str, parent: Path) -> Path:
     folder = parent / name
     if folder.exists():
         raise BadOption(f"{folder} exists already; choose another name or remove it")
+    if _is_taken(name.replace("-", "_")):
+        raise BadOption(f"{name!r} is a word of Python or a module that is there already; choose another name")
     draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
     try:
         _fill(draft, name)
@@ -28,6 +32,11 @@ def create(name: str, parent: Path) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def _is_taken(module: str) -> bool:
+    """Whether a module of that name could not be imported, or would hide one that is there."""
+    return keyword.iskeyword(module) or importlib.util.find_spec(module) is not None
 
 
 def _fill(folder: Path, name: str) -> None:

@@ -68,6 +68,7 @@ ERRORS = {
     ),
     "an unknown ending": (("rows.csv", "out.xyz"), "the ending of out.xyz tells no content type; name it with --to"),
     "a bad row": (("bad.csv", "out.json"), "bad.csv: CSV line 2 has 1 field, line 1 has 2"),
+    "no folder": (("rows.csv", "none/out.npy"), "none/out.npy cannot be written: No such file or directory"),
     "no row": (("none.csv", "out.json"), "none.csv has no rows"),
     "a type that is only read": (
         ("rows.csv", "out.parquet"),

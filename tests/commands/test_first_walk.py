@@ -136,6 +136,12 @@ def test_train_takes_every_column_for_a_feature_where_nothing_is_said(folder):
             "[Errno 111] Connection refused; start one with byoa serve",
         ),
         (
+            ("invoke", "data.csv", "--url", "127.0.0.1:9"),
+            "option --url must be an address such as http://127.0.0.1:8080; got '127.0.0.1:9'",
+        ),
+        (("init", "class"), "'class' is a word of Python or a module that is there already; choose another name"),
+        (("init", "numpy"), "'numpy' is a word of Python or a module that is there already; choose another name"),
+        (
             ("init", "My Algorithm"),
             "the name must be lower-case words joined by dashes, such as my-algorithm; got 'My Algorithm'",
         ),

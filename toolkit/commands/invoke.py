@@ -27,6 +27,8 @@ def command(file: Path, url: str, content_type: str | None, accept: str) -> None
     content_type = content_type or content_type_of(file)
     if not content_type or not file.is_file():
         raise BadOption(f"{file} must be a file whose ending tells its content type; else name it with --content-type")
+    if not url.startswith(("http://", "https://")):
+        raise BadOption(f"option --url must be an address such as http://127.0.0.1:8080; got {url!r}")
     headers = {"Content-Type": content_type, "Accept": accept}
     request = urllib.request.Request(f"{url.rstrip('/')}/invocations", file.read_bytes(), headers)
     click.get_binary_stream("stdout").write(_send(request))

@@ -23,7 +23,9 @@ from toolkit.local_training import Source
 @click.option("--channel", multiple=True, metavar="NAME=PATH", help="Any other channel; may be repeated.")
 @click.option("--content-type", help="Content type of all channels; without it the files' ending says.")
 @click.option("-p", "--hyperparameter", multiple=True, metavar="NAME=VALUE", help="May be repeated.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for model.tar.gz.")
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for model.tar.gz."
+)
 def command(algorithm, train, test, channel, content_type, hyperparameter, output) -> None:
     """Train ALGORITHM on local files and leave OUTPUT/model.tar.gz, as a SageMaker training job would.
 
