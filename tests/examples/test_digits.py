@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SHOWN = re.search(r"^```text\n\$ scripts/demo\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[1]
+README = (ROOT / "README.md").read_text()
+SHOWN = re.search(r"^```text\n\$ scripts/demo\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[1]
 
 
 def test_it_prints_what_the_readme_shows_and_draws_two_pictures(tmp_path):
