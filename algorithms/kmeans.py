@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 from operator import itemgetter
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from toolkit import hyperparameters as declared
-from toolkit.algorithm import Algorithm
+from toolkit.algorithm import MODEL_FILE, Algorithm
 from toolkit.dataset import Dataset
-from toolkit.errors import BadHyperparameter
+from toolkit.errors import BadArtifact, BadHyperparameter
 from toolkit.rounds import Key, Plan, Round, Totals, add
 
 BLOCK_ROWS = 1024  # rows compared with all centres at a time; a block stays in the processor's cache
@@ -121,6 +122,14 @@ class KMeans(Algorithm):
             "closest_cluster": labels.astype(np.float32),
             "distance_to_cluster": distances.astype(np.float32),
         }
+
+    def load(self, model_dir: Path) -> None:
+        """Sets `centroids_`, which anybody's mxnet may have saved. Raises BadArtifact where they cannot be centres."""
+        super().load(model_dir)
+        found = self.centroids_
+        if found.ndim != 2 or not found.size or found.dtype.kind != "f" or not np.isfinite(found).all():
+            must = "must hold finite centres of floating point (k, feature_dim)"
+            raise BadArtifact(f"{model_dir / MODEL_FILE} {must}; it holds {found.dtype} {found.shape}")
 
     def score(self, batches: Iterable[Dataset]) -> dict[str, float]:
         """Each of `eval_metrics` on the rows of the batches."""

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from toolkit import hyperparameters as declared
-from toolkit.algorithm import Algorithm
+from toolkit.algorithm import MODEL_FILE, Algorithm
 from toolkit.dataset import Dataset
-from toolkit.errors import BadHyperparameter
+from toolkit.errors import BadArtifact, BadHyperparameter
 from toolkit.rounds import Key, Plan, Round, Totals
 
 PASSES = 4  # of mode randomized
@@ -91,6 +92,15 @@ class PCA(Algorithm):
     def predict(self, X: np.ndarray) -> dict[str, np.ndarray]:
         """`projection` (n_rows, num_components) float32: each row's coordinate on each component, the best last."""
         return {"projection": (X - self.mean_) @ self.v_}
+
+    def load(self, model_dir: Path) -> None:
+        """Sets `mean_`, `v_` and `s_`. Raises BadArtifact where they do not fit together."""
+        super().load(model_dir)
+        shapes = self.mean_.shape, self.v_.shape, self.s_.shape
+        n_features, width = self.mean_.shape[-1:], self.s_.shape[:1]
+        if shapes != ((1, *n_features), (*n_features, *width), width):
+            must = "must hold mean (1, d), v (d, k) and s (k,)"
+            raise BadArtifact(f"{model_dir / MODEL_FILE} {must}; it holds {', '.join(map(str, shapes))}")
 
     def score(self, batches: Iterable[Dataset]) -> dict[str, float]:
         """`explained_variance_ratio`: the share of the rows' squared distance from the mean that survives projection.

@@ -5,9 +5,9 @@ import pytest
 from sklearn.cluster import KMeans as SklearnKMeans
 
 from algorithms.kmeans import KMeans, assign, decayed, draw, drawn, nearest, start, tally
-from toolkit import rounds
+from toolkit import ndarrays, rounds
 from toolkit.dataset import Dataset
-from toolkit.errors import BadHyperparameter
+from toolkit.errors import BadArtifact, BadHyperparameter
 
 
 def in_batches(kmeans, X, n_rows):
@@ -232,3 +232,21 @@ def test_a_tally_counts_weights_sums_and_squares():
 @pytest.mark.parametrize(("k", "factor"), [(8, 10), (100, 10), (300, 3), (5000, 1)])
 def test_auto_makes_ten_centres_for_each_cluster_and_fewer_where_these_are_many(k, factor):
     assert KMeans(k=k)._extra_center_factor() == factor
+
+
+@pytest.mark.parametrize(
+    ("array", "held"),
+    [
+        (np.ones(6), "float64 (6,)"),
+        (np.ones((2, 3, 4), np.float32), "float32 (2, 3, 4)"),
+        (np.ones((0, 6), np.float32), "float32 (0, 6)"),
+        (np.ones((2, 6), np.int64), "int64 (2, 6)"),
+        (np.full((2, 6), np.nan, np.float32), "float32 (2, 6)"),
+    ],
+)
+def test_an_array_that_cannot_be_centres_is_not_loaded(tmp_path, array, held):
+    ndarrays.write(tmp_path / "model_algo-1", [array])
+    with pytest.raises(BadArtifact) as raised:
+        KMeans.loaded(tmp_path)
+    must = "must hold finite centres of floating point (k, feature_dim)"
+    assert str(raised.value) == f"{tmp_path}/model_algo-1 {must}; it holds {held}"

@@ -5,9 +5,9 @@ import pytest
 from sklearn.decomposition import PCA as SklearnPCA
 
 from algorithms.pca import PCA, moments, pooled
-from toolkit import rounds
+from toolkit import ndarrays, rounds
 from toolkit.dataset import Dataset
-from toolkit.errors import BadHyperparameter
+from toolkit.errors import BadArtifact, BadHyperparameter
 
 MODES = ["regular", "randomized"]
 
@@ -157,3 +157,15 @@ def test_what_sagemakers_clients_send_beyond_its_own_is_passed_over():
     pca = PCA(num_components="2", mini_batch_size="500", epochs="1", force_dense="True", _num_gpus="auto")
     assert pca.rows_per_batch(784) == 784
     assert PCA(num_components=2, mini_batch_size=5000).rows_per_batch(784) == 5000
+
+
+@pytest.mark.parametrize(
+    "shapes", [((6,), (6, 2), (2,)), ((1, 6), (5, 2), (2,)), ((1, 6), (6, 2), (3,)), ((), (6, 2), (2,)), ((1,), (), ())]
+)
+def test_arrays_that_do_not_fit_together_are_not_loaded(tmp_path, shapes):
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in zip(("mean", "v", "s"), shapes, strict=True)}
+    ndarrays.write(tmp_path / "model_algo-1", arrays)
+    with pytest.raises(BadArtifact) as raised:
+        PCA.loaded(tmp_path)
+    must = "must hold mean (1, d), v (d, k) and s (k,)"
+    assert str(raised.value) == f"{tmp_path}/model_algo-1 {must}; it holds {', '.join(map(str, shapes))}"
