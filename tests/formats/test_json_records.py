@@ -78,6 +78,10 @@ ERRORS = {
         b'{"features":{"keys":[3],"values":[1],"shape":[3]}}',
         "JSON instance 1 has key 3; it must be below 3",
     ),
+    "a key beyond all columns": (
+        b'{"features":{"keys":[18446744073709551615],"shape":[3],"values":[1]}}',
+        "JSON instance 1 has key 18446744073709551615; it must be below 3",
+    ),
     "a key twice": (
         b'{"features":{"keys":[1,0,1],"values":[1,2,3],"shape":[3]}}',
         "JSON instance 1 names column 1 twice",

@@ -70,7 +70,7 @@ def _sparse_vector(features: dict[str, Any], n_features: int | None, where: str)
         raise BadPayload(f"{where} must have lists 'keys' and 'values' of one length")
     if not isinstance(shape, list) or not shape or type(shape[-1]) is not int or not 0 < shape[-1] < 2**31:
         raise BadPayload(f"{where} must have a 'shape' of a positive number of columns; got {_shown(shape)}")
-    if not all(type(key) is int and 0 <= key < 2**31 for key in keys):
+    if not all(type(key) is int and key >= 0 for key in keys):
         raise BadPayload(f"{where} must have 'keys' of at least 0; got {_shown(keys)}")
     _refuse_what_is_no_number(values, where)
     return Vector(values, keys, shape[-1])
@@ -97,7 +97,7 @@ def _dense(vectors: list[Vector], first: int) -> np.ndarray:
 def _sparse(vectors: list[Vector], first: int) -> Sparse:
     """The same where at least one vector is sparse; of a dense one the cells that are not zero."""
     cells = [_cells(vector) for vector in vectors]
-    columns = np.concatenate([np.asarray(keys, np.int64) for keys, _ in cells])
+    columns = np.concatenate([np.asarray(keys, np.uint64) for keys, _ in cells])
     values = np.concatenate([np.asarray(values, np.float64) for _, values in cells])
     lengths = np.array([len(keys) for keys, _ in cells])
     return compressed(lengths, columns, values, vectors[0].width, lambda row: f"JSON instance {first + row}")
