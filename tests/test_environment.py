@@ -73,6 +73,13 @@ def test_user_code_finds_the_variables_of_awss_training_toolkit(tmp_path, monkey
     assert json.loads(os.environ["SM_TRAINING_ENV"])["SM_CHANNELS"] == ["test", "train"]
 
 
+def test_what_no_variable_can_hold_is_not_exported(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    write_config(tmp_path, "hyperparameters", {"a=b": "1", "c": "\0", "d": "2"})
+    environment.export(read_training_job(tmp_path), 1)
+    assert {name for name in os.environ if name.startswith("SM_HP_")} == {"SM_HP_D"}
+
+
 def test_the_algorithm_is_named_by_its_option_or_by_the_image(monkeypatch):
     monkeypatch.setenv("ALGORITHM", "pca")
     assert environment.algorithm_name(None) == "pca"

@@ -1,6 +1,7 @@
 """The `train` program as a process, on trees like those that SageMaker lays out."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -86,6 +87,7 @@ def test_metrics_are_printed_as_sagemaker_does(opt_ml):
     add_channel(opt_ml, "test", {"a.csv": csv([[0, 3], [9, 9]])})
     _, output = run(opt_ml, "kmeans")
     assert "#quality_metric: host=algo-1, train msd <loss>=0.4444" in output
+    assert re.search(r"#throughput_metric: host=algo-1, train throughput=(\S+) records/second", output)
     assert "#quality_metric: host=algo-1, test msd <loss>=3.7222" in output  # (1/9 + 64/9 + 2/9) / 2
 
 
@@ -113,6 +115,7 @@ def test_pcas_batch_output_is_a_channel_for_dbscan(opt_ml):
     add_channel(opt_ml, "train", {"train.csv.out": "\n".join(json.dumps(line) for line in lines)}, content_type=None)
     status, output = run(opt_ml, "dbscan")
     assert status == 0, output
+    assert "channel train has no content type; it is read as application/json\n" in output
     model = ndarrays.read(opt_ml / "model" / "model_algo-1")
     assert model["core_rows"].tolist() == ROWS.tolist()
     assert model["core_labels"].tolist() == [1, 1, 1, 2, 2, 2]

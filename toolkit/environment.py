@@ -130,10 +130,14 @@ def algorithm_name(given: str | None) -> str:
 
 
 def export(job: TrainingJob, n_cpus: int) -> None:
-    """Sets the SM_* variables that user code written for AWS's training toolkit reads."""
+    """Sets the SM_* variables that user code written for AWS's training toolkit reads.
+
+    What no variable can hold is left out.
+    """
     channels = {f"SM_CHANNEL_{name.upper()}": str(channel.folder) for name, channel in job.inputs.items()}
     single = {f"SM_HP_{name.upper()}": str(value) for name, value in job.hyperparameters.items()}
-    os.environ.update(_variables(job, n_cpus) | channels | single)
+    variables = _variables(job, n_cpus) | channels | single
+    os.environ.update({name: text for name, text in variables.items() if "=" not in name and "\0" not in name + text})
 
 
 def _variables(job: TrainingJob, n_cpus: int) -> dict[str, str]:

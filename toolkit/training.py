@@ -80,7 +80,7 @@ def train(name: str, job: TrainingJob) -> None:
     start = time.perf_counter()
     training, testing = train_and_test(algorithm, job)
     try:
-        learn(algorithm, training, start)
+        learn(algorithm, training, job.current_host, start)
         stopped = False
     except Stopped:
         stopped = True
@@ -127,11 +127,13 @@ def passes(algorithm, job: TrainingJob, channel: str, n_features: int | None):
 
     declared = next(declared for declared in algorithm.channels if declared.name == channel)
     source = job.inputs[channel]
-    source = replace(source, content_type=source.content_type or declared.content_type)
+    if not source.content_type:
+        log.info("channel %s has no content type; it is read as %s", channel, declared.content_type)
+        source = replace(source, content_type=declared.content_type)
     return Passes(source, algorithm.rows_per_batch, LABEL_SIZE, n_features=n_features)
 
 
-def learn(algorithm, batches, start: float) -> None:
+def learn(algorithm, batches, host: str, start: float) -> None:
     """Fits the algorithm: in passes over the mini-batches where it can, else on all rows at once.
 
     Reading began at `start`, by the clock of `time.perf_counter`.
@@ -140,7 +142,7 @@ def learn(algorithm, batches, start: float) -> None:
     from toolkit.algorithm import has_rounds
 
     if has_rounds(algorithm):
-        rounds.run(algorithm.rounds(batches.n_features), Progress(batches, start))
+        rounds.run(algorithm.rounds(batches.n_features), Progress(batches, host, start))
     else:
         data = batches.dataset().dense()
         log.info("%d rows read", len(data))
@@ -148,10 +150,14 @@ def learn(algorithm, batches, start: float) -> None:
 
 
 class Progress:
-    """Mini-batches that say in the log how many rows each pass had, and how fast it was with all its computing."""
+    """Mini-batches that say in the log how many rows each pass had, and how fast it was with all its computing.
 
-    def __init__(self, batches, start: float):
+    The speed is told once more as SageMaker's own algorithms print it, for its metric `train:throughput`.
+    """
+
+    def __init__(self, batches, host: str, start: float):
         self.batches = batches
+        self.host = host
         self.n_passes = 0
         self.start = start
 
@@ -162,7 +168,8 @@ class Progress:
             yield key, batch
             n_rows += len(batch)
         seconds, self.start = time.perf_counter() - self.start, time.perf_counter()
-        log.info("pass %d: %d rows in %.2f s, %.0f records/second", self.n_passes, n_rows, seconds, n_rows / seconds)
+        log.info("pass %d: %d rows in %.2f s", self.n_passes, n_rows, seconds)
+        log.info("#throughput_metric: host=%s, train throughput=%s records/second", self.host, n_rows / seconds)
 
 
 def save(algorithm, job: TrainingJob, stopped: bool) -> None:
