@@ -134,6 +134,17 @@ def test_slow_and_vanished_clients_disturb_nobody(limited):
             connection.close()
 
 
+def test_a_body_that_is_late_behind_another_request_costs_no_worker(limited):
+    (before,) = limited.workers()
+    with limited.connect() as connection:
+        whole = HEAD + b"Content-Length: 4\r\n\r\n0,0\n"
+        connection.sendall(whole + whole[:-2])  # in one piece, so that the second has begun before it is looked at
+        answers = everything(connection)
+    assert answers.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in answers
+    assert limited.workers() == [before]
+
+
 def test_ping_is_answered_while_a_computation_runs(limited):
     replies = []
     thread = threading.Thread(target=lambda: replies.append(limited.post(b"1,1.5\n")))

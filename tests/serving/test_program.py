@@ -155,6 +155,38 @@ def test_a_request_that_runs_at_sigterm_is_answered_and_the_program_ends_well(tm
         assert replies[0].headers["Connection"] == "close"
 
 
+def test_a_request_on_a_connection_that_no_worker_has_taken_at_sigterm_is_answered(tmp_path, kmeans_dir):
+    with serving(tmp_path, "kmeans", kmeans_dir, "--workers", "1") as running:
+        (worker,) = running.workers()
+        os.kill(worker, signal.SIGSTOP)
+        waiting = [running.connect() for _ in range(5)]
+        try:
+            for connection in waiting:
+                connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\n")
+                connection.sendall(b"Content-Type: text/csv\r\n\r\n" + ROW)
+            running.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)  # for the signal to reach the worker, which cannot act on it
+            os.kill(worker, signal.SIGCONT)
+            assert [connection.recv(15) for connection in waiting] == [b"HTTP/1.1 200 OK"] * 5
+        finally:
+            for connection in waiting:
+                connection.close()
+        assert running.process.wait(timeout=10) == 0
+
+
+def test_a_second_sigterm_hurries_nothing(tmp_path, misbehaving):
+    with serving(tmp_path, "misbehaving", misbehaving, "--workers", "1", PYTHONPATH=misbehaving) as running:
+        replies = []
+        thread = threading.Thread(target=lambda: replies.append(running.post(b"1,1.5\n")))
+        thread.start()
+        time.sleep(0.3)
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert running.stop() == 0
+        thread.join()
+        assert replies[0].status == 200
+
+
 def test_a_second_server_can_take_the_port_at_once(tmp_path, kmeans_dir):
     with serving(tmp_path, "kmeans", kmeans_dir, "--workers", "1") as running:
         running.post(ROW)

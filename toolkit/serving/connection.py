@@ -69,10 +69,16 @@ class Connection:
         outbox = Outbox(self.sock)
         response, environ = wsgi.create(request, outbox, *self.addresses, self.worker.cfg)
         environ["wsgi.input"] = Body(request.body)
-        environ[DEADLINE] = self.deadline = self.unreader.deadline or self.unreader.deadline_from_now()
+        environ[DEADLINE] = self.deadline = self.unreader.begin()
         chunks = self.worker.wsgi(environ, response.start_response)
         self.deadline = float("inf")
         self.answering.acquire()  # for ever, where the main thread has answered: the process is about to end
+        self.send(response, chunks, outbox)
+        self.answering.release()
+        return not response.should_close()
+
+    def send(self, response: wsgi.Response, chunks, outbox: Outbox) -> None:
+        """Sends what the application answers."""
         if not self.worker.alive or response.status_code in ANSWERED_EARLY:
             response.force_close()
         for chunk in chunks:
@@ -81,8 +87,6 @@ class Connection:
         chunks.close()
         self.sock.settimeout(self.worker.settings.timeout.value)
         outbox.flush()
-        self.answering.release()
-        return not response.should_close()
 
     def answer_for_the_application(self, error: ToolkitError) -> None:
         """Answers, from the main thread, a request that the application works on, if there is one."""
@@ -128,16 +132,17 @@ class DeadlineReader(SocketUnreader):
         self.seconds = seconds
         self.deadline: float | None = None  # None between requests
 
-    def deadline_from_now(self) -> float:
-        """The deadline of a request that begins now."""
-        return time.monotonic() + self.seconds.value
+    def begin(self) -> float:
+        """The deadline of the request at hand, which begins now unless it has: its head may come with the last body."""
+        self.deadline = self.deadline or time.monotonic() + self.seconds.value
+        return self.deadline
 
     def chunk(self, *size_hint) -> bytes:
         """The next bytes, empty at the end. Raises SlowClient at the deadline, TimeoutError between requests."""
         if self.deadline is None:
             self.sock.settimeout(KEEP_ALIVE_SECONDS)
             data = super().chunk(*size_hint)
-            self.deadline = self.deadline_from_now()
+            self.begin()
             return data
         try:
             self.sock.settimeout(max(0.001, self.deadline - time.monotonic()))

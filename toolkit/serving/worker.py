@@ -45,6 +45,7 @@ class ThreadPerConnection(Worker):
             self.end_overdue()
             for ready in select.select(self.waited_for(), [], [], WATCH_SECONDS)[0]:
                 if ready in self.sockets:
+                    self.give_way()
                     self.accept(ready)
                 else:
                     os.read(ready, 4096)  # a signal has come; its handler has run
@@ -54,19 +55,23 @@ class ThreadPerConnection(Worker):
         """The listeners and the pipe of signals; of a full worker, only the pipe."""
         return self.wait_fds if len(self.connections) < MAX_CONNECTIONS else [self.PIPE[0]]
 
-    def accept(self, listener: socket.socket) -> None:
-        """Takes a new connection, unless a less busy worker is quicker."""
+    def give_way(self) -> None:
+        """Leaves a new connection to a less busy worker, for a moment."""
         patience = time.monotonic() + YIELD_SECONDS
         while self.board.is_crowded(self.slot) and time.monotonic() < patience:
             time.sleep(0.001)
+
+    def accept(self, listener: socket.socket) -> bool:
+        """Whether there was a new connection; it is taken."""
         try:
             sock, client = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return
+            return False
         connection = Connection(self, sock, client, listener.getsockname())
         self.connections.add(connection)
         self.count()
         threading.Thread(target=connection.run, daemon=True).start()
+        return True
 
     def forget(self, connection: Connection) -> None:
         """Takes note that a connection has ended."""
@@ -93,11 +98,11 @@ class ThreadPerConnection(Worker):
         os._exit(1)
 
     def drain(self) -> None:
-        """Answers what is running, closes what is idle, and returns within gunicorn's graceful timeout."""
-        for listener in self.sockets:
-            listener.close()
+        """Answers what has come, closes what is idle, and returns within gunicorn's graceful timeout."""
         now = time.monotonic()
         idle_until, end = now + LAST_REQUEST_SECONDS, now + self.cfg.graceful_timeout
+        for listener in self.sockets:
+            self.accept_last(listener, idle_until)
         while self.connections and time.monotonic() < end:
             self.notify()
             self.end_overdue()
@@ -105,6 +110,13 @@ class ThreadPerConnection(Worker):
                 for connection in list(self.connections):
                     connection.hang_up_if_idle()
             time.sleep(0.02)
+
+    def accept_last(self, listener: socket.socket, end: float) -> None:
+        """Takes the connections that wait, for closing the listener would reset them, and closes it."""
+        listener.listen(0)  # clients who come now are kept waiting, and then refused before they send anything
+        while len(self.connections) < MAX_CONNECTIONS and time.monotonic() < end and self.accept(listener):
+            pass
+        listener.close()
 
 
 _RESTARTING = ServerLimit("the worker restarts, because another request took too long; try again in a moment")
