@@ -44,7 +44,7 @@ def _show(plugin: type) -> None:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return "default: from the data" if field.default is None else f"default {field.default!r}"
+    return "optional" if field.default is None else f"default {field.default!r}"
 
 
 def _first_line(plugin: type) -> str:
