@@ -222,6 +222,12 @@ def test_a_fifo_that_never_comes(train, monkeypatch):
     assert str(raised.value) == f"channel 'train' must have the FIFO {train}_0; none came in 0.2 s"
 
 
+def test_an_unknown_content_type_is_told_before_the_fifo_is_there(train):
+    with pytest.raises(BadContentType) as raised:
+        read(Input("train", train, "text csv", "Pipe", "RecordIO"), n_features=2)
+    assert str(raised.value).startswith("channel 'train': content type 'text csv' is not supported; ")
+
+
 def test_libsvm_in_pipe_mode_needs_its_width(train):
     with pytest.raises(BadChannel) as raised:
         read(Input("train", train, "text/libsvm", "Pipe"))

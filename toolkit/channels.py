@@ -73,7 +73,7 @@ def mini_batches(
     `progress` is told of bytes that have been read. Raises BadChannel where there is no row; what is wrong in a
     file is told with the file's path in front.
     """
-    declared_width = n_features or _width(channel, label_size)
+    declared_width = _width(channel, label_size, n_features)
     first = None
     for place, source in enumerate(_sources(channel, epoch)):
         parts = _read(source, _reader(channel, label_size, declared_width), progress)
@@ -165,10 +165,10 @@ def _reader(channel: Input, label_size: int, n_features: int | None) -> Reader:
         raise BadContentType(f"channel {channel.name!r}: {error}") from error
 
 
-def _width(channel: Input, label_size: int) -> int | None:
-    """The widest row in the files of a format whose rows do not tell how wide they are; else None."""
-    if _reader(channel, label_size, None).tells_width:
-        return None
+def _width(channel: Input, label_size: int, n_features: int | None) -> int | None:
+    """`n_features`; without it the widest row in the files of a format whose rows do not tell how wide they are."""
+    if _reader(channel, label_size, n_features).tells_width or n_features:
+        return n_features
     if channel.input_mode == "Pipe":
         wanted = "in Pipe mode its width must be known before: set the hyperparameter 'feature_dim'"
         raise BadChannel(f"channel {channel.name!r} has content type {channel.content_type!r}; {wanted}")
