@@ -124,6 +124,7 @@ WRONG = {
     "stages: [{name: a, files: {}}, {name: a, files: {}}]": (
         "{file}: each stage must have a name of its own, usable for a folder; got 'a'"
     ),
+    "stages: [{name: '', files: {}}]": ("{file}: each stage must have a name of its own, usable for a folder; got ''"),
     "stages: [{name: ../a, files: {}}]": (
         "{file}: each stage must have a name of its own, usable for a folder; got '../a'"
     ),
@@ -167,6 +168,23 @@ def test_a_stage_cannot_write_outside_of_its_folder(tmp_path):
         run(tmp_path / "p.yaml")
     assert str(error.value) == "stage 'a' failed: a file must lie in the stage's own folder; got '../../c'"
     assert sorted(tmp_path.rglob("*")) == [tmp_path / "p", tmp_path / "p" / ".stages", tmp_path / "p.yaml"]
+
+
+def test_a_stage_cannot_write_its_own_folder_as_a_file(tmp_path):
+    (tmp_path / "p.yaml").write_text("stages: [{name: a, files: {.: text}}]")
+    with pytest.raises(UserError) as error:
+        run(tmp_path / "p.yaml")
+    assert str(error.value) == "stage 'a' failed: a file must lie in the stage's own folder; got '.'"
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_an_output_takes_the_place_of_nothing_else(tmp_path, kind):
+    (tmp_path / "p.yaml").write_text("stages: [{name: a, files: {b: text}}]")
+    place = tmp_path / "p" / "a"
+    place.mkdir(parents=True) if kind == "folder" else (place.parent.mkdir(), place.touch())
+    with pytest.raises(BadOption) as error:
+        run(tmp_path / "p.yaml")
+    assert str(error.value) == f"{place} must be free for the output of the stage; it is a {kind}"
 
 
 def test_a_missing_yaml_library_is_said(tmp_path, monkeypatch):

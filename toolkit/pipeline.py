@@ -51,7 +51,7 @@ class Files(Described):
         """Writes the files. Raises BadOption for a name outside of the stage's folder."""
         for name, text in self.texts.items():
             path = output / name
-            if not path.resolve().is_relative_to(output.resolve()):
+            if output.resolve() not in path.resolve().parents:
                 raise BadOption(f"a file must lie in the stage's own folder; got {name!r}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
@@ -147,7 +147,7 @@ def read(path: Path) -> list[Stage]:
     stages: dict[str, Stage] = {}
     for stage in listed:
         name = stage["name"]
-        if name in stages or "/" in name or name.startswith("."):
+        if not name or name in stages or "/" in name or name.startswith("."):
             raise BadOption(f"{path}: each stage must have a name of its own, usable for a folder; got {name!r}")
         stages[name] = _stage(name, stage, stages)
     return list(stages.values())
@@ -198,6 +198,8 @@ def run(stages: list[Stage], root: Path, output: Path) -> Iterator[Outcome]:
     """
     store = output / STORE
     store.mkdir(parents=True, exist_ok=True)
+    for stage in stages:
+        _check_free(output / stage.name)
 
     def locate(path: str) -> Path:
         if not path.startswith(STAGE):
@@ -215,6 +217,13 @@ def run(stages: list[Stage], root: Path, output: Path) -> Iterator[Outcome]:
             raise UserError(f"stage {stage.name!r} failed: {error}") from error
         _link(output / stage.name, kept)
         yield Outcome(stage, output / stage.name, has_run)
+
+
+def _check_free(place: Path) -> None:
+    """Raises BadOption where there is something else than the output of an earlier run."""
+    if place.exists() and not place.is_symlink():
+        kind = "folder" if place.is_dir() else "file"
+        raise BadOption(f"{place} must be free for the output of the stage; it is a {kind}")
 
 
 def _run_into(kept: Path, stage: Stage, locate: Locate) -> None:

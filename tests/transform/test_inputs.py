@@ -65,6 +65,33 @@ def test_the_output_must_be_a_folder(tmp_path):
     assert message(tmp_path, tmp_path / "out") == f"the output {tmp_path / 'out'} must be a folder; it is a file"
 
 
+def test_each_output_must_have_a_place(tmp_path):
+    (tmp_path / "in" / "x.out").mkdir(parents=True)
+    for name in ["x", "x.out/y"]:
+        (tmp_path / "in" / name).touch()
+    out = tmp_path / "out"
+    assert message(tmp_path / "in", out) == f"the output {out / 'x.out'} must be a file; it is a folder"
+
+
+def test_no_output_takes_the_place_of_a_folder_or_lies_below_a_file(tmp_path):
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "in" / "sub" / "x").touch()
+    out = tmp_path / "out"
+    (out / "sub" / "x.out").mkdir(parents=True)
+    assert message(tmp_path / "in", out) == f"the output {out / 'sub' / 'x.out'} must be a file; it is a folder"
+    (out / "sub" / "x.out").rmdir()
+    (out / "sub").rmdir()
+    (out / "sub").touch()
+    assert message(tmp_path / "in", out) == f"the output {out / 'sub'} must be a folder; it is a file"
+
+
+def test_a_link_to_a_folder_is_passed_over(tmp_path):
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "in" / "sub" / "x").touch()
+    (tmp_path / "in" / "link").symlink_to("sub")
+    assert names(find(tmp_path / "in", tmp_path / "out")) == [("sub/x", "sub/x.out")]
+
+
 def test_the_data_type_is_one_of_two(tmp_path):
     expected = "S3DataType must be S3Prefix or ManifestFile; got 'AugmentedManifestFile'"
     assert message(tmp_path, tmp_path / "out", "AugmentedManifestFile") == expected
@@ -91,3 +118,16 @@ def test_what_a_manifest_names_must_be_there(tmp_path):
     manifest.write_text(json.dumps([{"prefix": "."}, "a.csv"]))
     expected = f"the manifest {manifest} names 'a.csv'; there is no file {tmp_path / 'a.csv'}"
     assert message(manifest, tmp_path / "out", "ManifestFile") == expected
+
+
+def test_a_manifest_names_at_least_one_file(tmp_path):
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('[{"prefix": "in/"}]')
+    assert message(manifest, tmp_path / "out", "ManifestFile") == f"no files in {manifest}"
+
+
+def test_a_name_spelled_in_two_ways_is_read_once(tmp_path):
+    (tmp_path / "x").touch()
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('[{"prefix": ""}, "x", "./x"]')
+    assert names(find(manifest, tmp_path / "out", "ManifestFile")) == [("x", "x.out")]
