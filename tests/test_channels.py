@@ -16,6 +16,7 @@ from toolkit.channels import Passes, mini_batches
 from toolkit.dataset import Dataset, Sparse
 from toolkit.environment import Input
 from toolkit.errors import BadChannel, BadContentType, BadPayload
+from toolkit.files import data_files
 from toolkit.formats import framing, table
 
 RECORDIO = "application/x-recordio-protobuf"
@@ -42,8 +43,8 @@ def test_files_come_in_the_order_of_their_keys_with_sub_folders(train):
         (train / name).parent.mkdir(exist_ok=True)
         (train / name).touch()
     (train.parent / "train-manifest").touch()
-    assert [str(path.relative_to(train)) for path in channels.files(train)] == ["a.csv", "a/z.csv", "b.csv", "c/a.csv"]
-    assert channels.files(train / "b.csv") == [train / "b.csv"]
+    assert [str(path.relative_to(train)) for path in data_files(train)] == ["a.csv", "a/z.csv", "b.csv", "c/a.csv"]
+    assert data_files(train / "b.csv") == [train / "b.csv"]
 
 
 def test_a_mini_batch_never_mixes_files(train):

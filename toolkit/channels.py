@@ -22,6 +22,7 @@ from typing import BinaryIO
 from toolkit.dataset import Dataset, concatenate
 from toolkit.environment import Input
 from toolkit.errors import BadChannel, BadContentType, BadPayload, UserError
+from toolkit.files import data_files
 from toolkit.formats import framing, media_types, table
 from toolkit.formats.readers import Reader
 
@@ -42,18 +43,6 @@ class _Source:
     name: str
     raw: BinaryIO
     file: BinaryIO
-
-
-def files(folder: Path) -> list[Path]:
-    """The files below a folder in the order of their S3 keys, sub-folders included; of a file, itself.
-
-    Passed over are hidden files, names with a leading `_` (markers of Spark and others), and the
-    `-manifest` files that SageMaker leaves behind.
-    """
-    if folder.is_file():
-        return [folder]
-    found = sorted((path for path in folder.rglob("*") if path.is_file()), key=Path.as_posix)
-    return [path for path in found if not _is_passed_over(path.relative_to(folder))]
 
 
 def mini_batches(
@@ -140,10 +129,6 @@ class Passes:
         self._held = kept
 
 
-def _is_passed_over(path: Path) -> bool:
-    return path.name.endswith("-manifest") or any(part.startswith((".", "_")) for part in path.parts)
-
-
 def _empty(channel: Input) -> str:
     return f"channel {channel.name!r} is empty: {channel.folder}; the S3 prefix in the job is usually wrong"
 
@@ -181,7 +166,7 @@ def _sources(channel: Input, epoch: int) -> Iterator[_Source]:
     if channel.input_mode == "Pipe":
         yield from _piped(channel, epoch)
         return
-    for path in files(channel.folder):
+    for path in data_files(channel.folder):
         with path.open("rb") as file:
             yield _Source(str(path), file, _decompressed(file))
 

@@ -10,6 +10,7 @@ from toolkit import channels
 from toolkit.dataset import Dataset
 from toolkit.environment import Input
 from toolkit.errors import BadChannel, BadOption, BadPayload
+from toolkit.files import data_files
 from toolkit.formats import table
 from toolkit.formats.endings import content_type_of
 
@@ -39,7 +40,7 @@ def command(source, target, from_type, to_type, feature_dim, without_labels) -> 
     """
     channel = Input("IN", source, from_type or _known(source, "--from"))
     to_type = to_type or _known(target, "--to")
-    length = sum(path.stat().st_size for path in channels.files(source))
+    length = sum(path.stat().st_size for path in data_files(source))
     with click.progressbar(length=length, label=f"{source} -> {target}") as bar:
         batches = channels.mini_batches(channel, _rows_per_batch, 0, n_features=feature_dim, progress=bar.update)
         rows = (Dataset(data.X) if without_labels else data for _, data in batches)

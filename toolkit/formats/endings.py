@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.errors import BadOption
+from toolkit.files import data_files
 
 CONTENT_TYPES = {
     ".csv": "text/csv",
@@ -24,9 +25,8 @@ def content_type_of(path: Path) -> str | None:
 
     Raises BadOption where a folder's files are of several.
     """
-    below = [file for file in path.rglob("*") if file.is_file() and file.name[0] != "."]
-    paths = below if path.is_dir() else [path]
-    found = sorted({CONTENT_TYPES[_ending(file)] for file in paths if _ending(file) in CONTENT_TYPES})
+    files = data_files(path) if path.is_dir() else [path]
+    found = sorted({CONTENT_TYPES[_ending(file)] for file in files if _ending(file) in CONTENT_TYPES})
     if len(found) > 1:
         raise BadOption(f"the files in {path} must be of one content type; their endings say {' and '.join(found)}")
     return found[0] if found else None
