@@ -11,7 +11,7 @@ from toolkit.errors import BadPayload
 from toolkit.formats import dense_records, framing, sparse_records, table
 from toolkit.formats.media_types import MediaType
 from toolkit.formats.readers import Declared
-from toolkit.formats.record_message import record_class
+from toolkit.formats.record_message import decode_error, record_class
 from toolkit.formats.recordio import RecordIOReader
 
 RECORDIO = "application/x-recordio-protobuf"
@@ -105,11 +105,26 @@ def test_a_record_in_parts_gets_its_magic_number_back():
     assert framing.payloads(body) == [payload]
 
 
+def test_a_body_may_be_one_record_without_its_frame():
+    data = decode(message([1, 2], [3]))
+    assert (data.X.tolist(), data.y.tolist()) == ([[1, 2]], [3])
+    assert decode(message([5], keys=[2], width=4)).X.columns.tolist() == [2]
+
+
+def test_the_magic_number_begins_no_record():
+    with pytest.raises(decode_error()):
+        record_class()().ParseFromString(MAGIC + bytes(64))
+
+
 ALIKE = [message([i, 1], [i]) for i in range(4)]
 ERRORS = {
     "no magic number": (
         b"1,2,3\n4,5,6",
         "RecordIO record 1 must begin with the magic number 0xced7230a; got 0x2c322c31",
+    ),
+    "two records without frames": (
+        message([1, 2]) * 2,
+        "RecordIO record 1 must begin with the magic number 0xced7230a; got 0x60a160a",
     ),
     "a later one": (
         framed(*ALIKE) + bytes(8),

@@ -45,6 +45,13 @@ class RecordIOReader(BlockReader):
         self._width: int | None = None
         self._n_labels: int | None = None
 
+    def decode(self, body: bytes) -> Dataset | None:
+        """The rows of a body; it may be one Record without its frame, as batch transform sends a single record.
+
+        Nothing is guessed: to a message, the magic number's bytes would mean a field of wire type 7, and there is none.
+        """
+        return super().decode(framing.frame(body) if _is_record(body) else body)
+
     def whole(self, block: bytes) -> int:  # noqa: D102
         return framing.whole(block, self._record)
 
@@ -97,6 +104,18 @@ class RecordIOReader(BlockReader):
                 many = f"{got} {what}{'s' * (got != 1)}"
                 raise BadPayload(f"RecordIO record {number} has {many}, record 1 has {first}")
         return row
+
+
+def _is_record(body: bytes) -> bool:
+    """Whether a body is one Record with a vector, and nothing around it: two would be read as one, and smaller."""
+    if body[:4] == framing.MAGIC.to_bytes(4, "little"):
+        return False
+    record = record_class()()
+    try:
+        record.ParseFromString(body)
+    except decode_error():
+        return False
+    return VECTOR in record.features and record.ByteSize() == len(body)
 
 
 def _tensor(value: Any, where: str) -> tuple[Any, np.ndarray]:
