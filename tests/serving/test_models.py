@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from running import serving
@@ -109,6 +111,24 @@ def test_there_is_no_memory_for_more_than_fits(tmp_path, kmeans_dir):
     assert str(caught.value) == f"{must}; there are {size}, model 'second' has {size}"
     models.unload("first")
     models.load("second", str(kmeans_dir))
+
+
+def test_models_that_come_and_go_at_once_are_loaded_as_often_as_they_are_unloaded(multi, root):
+    end = time.monotonic() + 2
+
+    def come_and_go(name):
+        seen = []
+        while time.monotonic() < end:
+            seen.append(("load", load(multi, name, root / "a" / "model").status))
+            seen.append(("list", multi.ask("GET", "/models").status))
+            seen.append(("unload", multi.ask("DELETE", f"/models/{name}").status))
+        return seen
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = [one for some in pool.map(come_and_go, ["first", "second"] * 4) for one in some]
+    assert set(seen) <= {("load", 200), ("load", 409), ("list", 200), ("unload", 200), ("unload", 404)}
+    left = len(multi.ask("GET", "/models").json["models"])
+    assert seen.count(("load", 200)) == seen.count(("unload", 200)) + left
 
 
 def test_names_may_hold_slashes(multi, root):

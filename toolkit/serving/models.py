@@ -8,8 +8,11 @@ Source: the Developer Guide's "Build Your Own Container for SageMaker AI Multi-M
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +42,7 @@ class Models:
     def load(self, name: str, url: str) -> None:
         """Loads the model in folder `url`. Raises ModelExists, NoMemory, BadOption, BadArtifact."""
         entry, folder = self._entry(name), self._folder(url)
-        with self._lock:
+        with self._loading():
             if entry.exists():
                 raise ModelExists(f"model {name!r} is loaded already")
             self._check_room(name, _bytes_of(folder))
@@ -75,6 +78,13 @@ class Models:
                 self._copies[entry] = stamp, load(self.algorithm, self._folder(url), self.default_accept)
             return self._copies[entry][1]
 
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
+        """One load at a time in all workers, so that none is taken twice and room is counted with what it takes."""
+        with self._lock, (self.shared / "loading").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # which ends with the file, or with the process
+            yield
+
     def _drop_unloaded(self) -> None:
         """Forgets the copies of models that any worker has unloaded, or loaded anew."""
         for entry, (stamp, _) in list(self._copies.items()):
@@ -98,13 +108,20 @@ class Models:
         return self.shared / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
 
     def _entries(self) -> list[dict[str, Any]]:
-        return [orjson.loads(path.read_bytes()) for path in self.shared.glob("*.json")]
+        return [entry for path in self.shared.glob("*.json") if (entry := _parsed(path))]
 
     def _read(self, name: str) -> dict[str, Any]:
-        try:
-            return orjson.loads(self._entry(name).read_bytes())
-        except FileNotFoundError:
-            raise _unknown(name) from None
+        if entry := _parsed(self._entry(name)):
+            return entry
+        raise _unknown(name)
+
+
+def _parsed(entry: Path) -> dict[str, Any] | None:
+    """What a file says of its model, None where any worker has unloaded it."""
+    try:
+        return orjson.loads(entry.read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 def _described(entry: dict[str, Any]) -> dict[str, str]:
