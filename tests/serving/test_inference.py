@@ -69,3 +69,12 @@ def test_a_saved_model_is_loaded_by_its_algorithms_name(kmeans_dir, rows, neares
 def test_an_unknown_algorithm_is_told(kmeans_dir):
     with pytest.raises(BadOption, match="^unknown algorithm 'kmean'; did you mean 'kmeans'\\?$"):
         load("kmean", kmeans_dir)
+
+
+def test_a_default_accept_that_nothing_writes_is_told(kmeans_dir):
+    with pytest.raises(BadOption) as caught:
+        load("kmeans", kmeans_dir, "image/png")
+    assert str(caught.value) == (
+        "variable SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: accept 'image/png' is not supported; supported are "
+        "application/json, application/jsonlines, text/csv, application/x-recordio-protobuf, application/x-npy"
+    )

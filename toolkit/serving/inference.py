@@ -13,7 +13,7 @@ import numpy as np
 
 from toolkit.algorithm import CHUNK_BYTES, Algorithm, find
 from toolkit.dataset import Dataset
-from toolkit.errors import AlgorithmFault, BadPayload
+from toolkit.errors import AlgorithmFault, BadAccept, BadOption, BadPayload
 from toolkit.formats import table
 
 DEFAULT_ACCEPT = "application/json"  # where the request accepts anything
@@ -79,6 +79,10 @@ class Inference:
 def load(name: str, model_dir: Path, default_accept: str = DEFAULT_ACCEPT) -> Inference:
     """The inference of the model that algorithm `name` saved in `model_dir`.
 
-    Raises BadOption for an unknown name, BadArtifact for files that are not such a model.
+    Raises BadOption for an unknown name or a default that nothing writes, BadArtifact for files of no such model.
     """
+    try:
+        table.negotiate(None, default_accept)
+    except BadAccept as error:
+        raise BadOption(f"variable SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: {error}") from error
     return Inference(find(name).loaded(model_dir), default_accept)
