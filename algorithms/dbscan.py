@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import numpy as np
 from pydantic import Field
 
 from toolkit import hyperparameters as declared
 from toolkit.algorithm import Algorithm, Channel, check_feature_dim
+from toolkit.errors import BadOption
 
 TILE_ROWS = 1024  # rows compared with as many others at a time; the tile of distances stays in the cache
 PIECE_PAIRS = 1_000_000  # pairs of neighbours handed on at a time
@@ -65,6 +67,7 @@ class DBSCAN(Algorithm):
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> DBSCAN:
         """Learns from all rows at once."""
         check_feature_dim(self, X.shape[1])
+        _check_scipy()
         given = self.hyperparameters
         eps = mean_distance(X, given.minPts) if given.eps is None else given.eps
         pairs = Pairs(X, eps)
@@ -158,6 +161,12 @@ def joined(pairs: Pairs, core: np.ndarray) -> np.ndarray:
     clusters[reached] = border[reached]
     clusters[clusters > 0] = _numbered(clusters[clusters > 0])
     return clusters
+
+
+def _check_scipy() -> None:
+    """Raises BadOption before the long work where scipy is not installed, which predicting can do without."""
+    if find_spec("scipy") is None:
+        raise BadOption("algorithm 'dbscan' needs scipy to learn: pip install scipy")
 
 
 def _components(pairs: Pairs, core: np.ndarray) -> np.ndarray:

@@ -105,10 +105,15 @@ class KMeans(Algorithm):
         origin = _origin(sample)
         sample = sample - origin
         centres = start(sample, np.ones(len(sample)), min(width, len(sample)), given.init_method, random)
-        for _ in range(given.epochs):
-            totals = yield self._pass(origin, centres)
-            centres = _moved(centres, totals)
-        yield from self._refined(origin, self._shrunk(sample, centres, totals["weights"]))
+        weights = np.ones(len(centres))
+        try:
+            for _ in range(given.epochs):
+                totals = yield self._pass(origin, centres)
+                centres, weights = _moved(centres, totals), totals["weights"]
+        finally:  # a job that is stopped here has a model too
+            shrunk = self._shrunk(sample, centres, weights)
+            self.centroids_ = shrunk + origin
+        yield from self._refined(origin, shrunk)
 
     def predict(self, X: np.ndarray) -> dict[str, np.ndarray]:
         """`closest_cluster` and `distance_to_cluster` (Euclidean, not squared), each (n_rows,) float32.

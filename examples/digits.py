@@ -172,20 +172,30 @@ def draw_digits(path: Path, images: np.ndarray, clusters: np.ndarray, n_columns:
 
 
 def draw_plane(path: Path, projections: np.ndarray, clusters: np.ndarray, groups: np.ndarray) -> None:
-    """All images in the plane of the two best components, which SageMaker's PCA gives last."""
+    """All images in the plane of the two best components, which SageMaker's PCA gives last, and cluster numbers."""
     import matplotlib.pyplot as plt
 
+    plane = projections[:, -1:-3:-1]
     figure, panels = plt.subplots(1, 2, figsize=(12, 5.5), sharex=True, sharey=True)
-    for panel, title, labels in ((panels[0], "k-means", clusters), (panels[1], "DBSCAN (grey: noise)", groups)):
-        noise = (labels == 0) & (title != "k-means")
-        panel.scatter(*projections[noise, -1:-3:-1].T, s=3, c="0.85")
-        panel.scatter(
-            *projections[~noise, -1:-3:-1].T, s=4, c=labels[~noise], cmap="tab10" if title == "k-means" else "tab20"
-        )
+    for panel, title, labels, noise in (
+        (panels[0], "k-means", clusters, np.zeros(len(clusters), bool)),
+        (panels[1], "DBSCAN (grey: noise)", groups, groups == 0),
+    ):
+        panel.scatter(*plane[noise].T, s=3, c="0.8")
+        panel.scatter(*plane[~noise].T, s=4, c=labels[~noise], cmap="turbo")
+        for cluster in largest(labels[~noise]):
+            middle = np.median(plane[labels == cluster], axis=0)
+            panel.text(*middle, str(cluster), weight="bold", ha="center", bbox={"fc": "w", "alpha": 0.7, "pad": 1.5})
         panel.set(title=title, xlabel="best component", ylabel="second best")
     figure.tight_layout()
     figure.savefig(path, dpi=150)
     plt.close(figure)
+
+
+def largest(labels: np.ndarray) -> np.ndarray:
+    """The ten clusters with the most images."""
+    names, sizes = np.unique(labels, return_counts=True)
+    return names[np.argsort(-sizes)[:10]]
 
 
 if __name__ == "__main__":

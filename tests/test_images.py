@@ -222,7 +222,7 @@ def test_a_missing_boto3_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(BadOption) as caught:
         images.find_registry("us-east-1")
-    assert str(caught.value) == "boto3 is not installed; pip install 'byoa[images]' brings it"
+    assert str(caught.value) == "boto3 is not installed; pip install boto3"
 
 
 @pytest.mark.environments

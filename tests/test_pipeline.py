@@ -191,7 +191,7 @@ def test_a_missing_yaml_library_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(BadOption) as error:
         pipeline.read(tmp_path / "p.yaml")
-    assert str(error.value) == "a pipeline needs PyYAML: pip install 'byoa[pipeline]'"
+    assert str(error.value) == "a pipeline needs PyYAML: pip install PyYAML"
 
 
 def test_a_pipeline_must_be_named():

@@ -1,8 +1,10 @@
 """A plan of rounds folded in this process."""
 
 import numpy as np
+import pytest
 
 from toolkit.dataset import Dataset
+from toolkit.errors import AlgorithmFault
 from toolkit.rounds import Round, fold, in_memory, run
 
 
@@ -50,3 +52,34 @@ def test_merging_leaves_the_parts_of_a_mini_batch_alone():
 
     fold(Round(partial), in_memory(Dataset(np.ones((3, 1), dtype="float32")), 1))
     assert [part.tolist() for part in kept] == [[1.0]] * 3
+
+
+def test_a_plan_that_is_ended_early_may_keep_what_it_has():
+    kept = []
+
+    def plan():
+        try:
+            yield Round(count)
+        finally:
+            kept.append("so far")
+
+    def batches():
+        yield from in_memory(Dataset(np.ones((2, 1), dtype="float32")), 1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan(), batches())
+    assert kept == ["so far"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "sentence"),
+    [
+        (None, "rounds must be a generator of Round; it gave NoneType"),
+        ((part for part in [count]), "rounds must yield Round(partial, state); it yielded function"),
+    ],
+)
+def test_what_is_no_plan_is_told(plan, sentence):
+    with pytest.raises(AlgorithmFault) as caught:
+        run(plan, in_memory(Dataset(np.ones((2, 1), dtype="float32")), 1))
+    assert str(caught.value) == sentence

@@ -217,6 +217,19 @@ def test_a_job_that_is_stopped_saves_the_model_so_far(opt_ml):
     assert ndarrays.read(opt_ml / "model" / "model_algo-1")[0].shape == (50, 20)
 
 
+def test_a_job_that_is_stopped_in_its_first_passes_saves_a_model_too(opt_ml):
+    configure(opt_ml, "hyperparameters", {"k": "5", "epochs": "1000000"})
+    add_channel(opt_ml, "train", {"a.csv": csv(np.random.default_rng(0).random((20_000, 20)))})
+    process = start(opt_ml, "kmeans")
+    for line in process.stdout:
+        if "pass 3" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert ndarrays.read(opt_ml / "model" / "model_algo-1")[0].shape == (5, 20)
+
+
 def test_a_job_that_is_stopped_before_its_first_model_saves_nothing(opt_ml):
     rows = np.random.default_rng(0).random((6_000, 50))
     add_channel(opt_ml, "train", {"a.csv": csv(rows)})

@@ -144,7 +144,7 @@ def _session(region: str | None) -> Any:
     try:
         import boto3
     except ImportError as error:
-        raise BadOption("boto3 is not installed; pip install 'byoa[images]' brings it") from error
+        raise BadOption("boto3 is not installed; pip install boto3") from error
     with _asking_aws():
         return boto3.Session(region_name=region)
 

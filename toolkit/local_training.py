@@ -19,7 +19,7 @@ from toolkit import archive
 from toolkit.environment import FAILURE_CHARACTERS
 from toolkit.errors import BadOption, UserError
 
-STOPS = (signal.SIGTERM, signal.SIGINT)
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def run(algorithm: str, sources: Mapping[str, Source], hyperparameters: Mapping[
     root = Path(tempfile.mkdtemp(prefix=".job-", dir=output))
     try:
         build_tree(root, sources, hyperparameters)
-        is_stopped = _train(algorithm, root)
+        is_stopped = _train(algorithm, root, sources)
         if not any((root / "model").iterdir()):
             raise UserError("the job was stopped before there was a first model; nothing is saved")
         model = _collect(root, output)
@@ -83,7 +83,7 @@ def _write_config(root: Path, name: str, value: Mapping) -> None:
     (root / "input" / "config" / f"{name}.json").write_text(json.dumps(value))
 
 
-def _train(algorithm: str, root: Path) -> bool:
+def _train(algorithm: str, root: Path, sources: Mapping[str, Source]) -> bool:
     """Runs the `train` program of this Python; whether it was stopped, as it is when this process is told to stop."""
     command = [sys.executable, "-m", "toolkit.training", "--algorithm", algorithm, "--opt-ml", str(root)]
     process = subprocess.Popen(command, start_new_session=True)
@@ -99,8 +99,10 @@ def _train(algorithm: str, root: Path) -> bool:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if stops and status == -signal.SIGTERM:  # before the program could hear it
+        return True
     if status:
-        raise UserError(_reason(root, status))
+        raise UserError(_as_given(_reason(root, status), root, sources))
     return bool(stops)
 
 
@@ -110,6 +112,15 @@ def _reason(root: Path, status: int) -> str:
     except FileNotFoundError:
         failure = f"the train program left no reason; its exit status is {status}"
     return failure.partition("\n\n")[0].strip()
+
+
+def _as_given(text: str, root: Path, sources: Mapping[str, Source]) -> str:
+    """The text with each path below the job's tree as the user named it."""
+    for name, source in sources.items():
+        folder = root / "input" / "data" / name
+        for place in (folder / source.path.name, folder):
+            text = text.replace(str(place), str(source.path))
+    return text
 
 
 def _collect(root: Path, output: Path) -> Path:

@@ -157,7 +157,7 @@ def _parsed(path: Path) -> Any:
     try:
         import yaml
     except ImportError as error:
-        raise BadOption("a pipeline needs PyYAML: pip install 'byoa[pipeline]'") from error
+        raise BadOption("a pipeline needs PyYAML: pip install PyYAML") from error
     try:
         return yaml.safe_load(path.read_bytes())
     except (OSError, yaml.YAMLError) as error:
@@ -214,6 +214,8 @@ def run(stages: list[Stage], root: Path, output: Path) -> Iterator[Outcome]:
             if has_run:
                 _run_into(kept, stage, locate)
         except ToolkitError as error:
+            for unreached in stages[stages.index(stage) :]:  # what an earlier run made there is no result of this one
+                (output / unreached.name).unlink(missing_ok=True)
             raise UserError(f"stage {stage.name!r} failed: {error}") from error
         _link(output / stage.name, kept)
         yield Outcome(stage, output / stage.name, has_run)

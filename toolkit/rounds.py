@@ -9,12 +9,14 @@ the order of their keys, so that a merge need not be commutative, such as one in
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from toolkit.dataset import Dataset
+from toolkit.errors import AlgorithmFault
 
 Key = tuple[int, int]
 Totals = dict[str, np.ndarray]
@@ -45,17 +47,26 @@ Batches = Iterable[tuple[Key, Dataset]]
 
 
 def run(plan: Plan, batches: Batches) -> None:
-    """Runs a plan in this process: `batches` is iterated once for each round."""
+    """Runs a plan in this process: `batches` is iterated once for each round.
+
+    Whatever ends it early closes the plan, which may then set what has been learned so far. Raises AlgorithmFault for
+    what is no plan.
+    """
+    if not isinstance(plan, Generator):
+        raise AlgorithmFault(f"rounds must be a generator of Round; it gave {type(plan).__name__}")
     totals = None
-    try:
-        while True:
-            totals = fold(plan.send(totals), batches)
-    except StopIteration:
-        return
+    with closing(plan):
+        try:
+            while True:
+                totals = fold(plan.send(totals), batches)
+        except StopIteration:
+            return
 
 
 def fold(round_: Round, batches: Batches) -> Totals:
     """The merged parts of one round; the first part becomes the totals, copied into writable arrays."""
+    if not isinstance(round_, Round):
+        raise AlgorithmFault(f"rounds must yield Round(partial, state); it yielded {type(round_).__name__}")
     totals = None
     for key, batch in batches:
         part = round_.partial(round_.state, batch.X, batch.y, key)

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from string import Template
 
+from toolkit.algorithm import installed
 from toolkit.errors import BadOption
 
 TEMPLATE = Path(__file__).parent / "template"
@@ -24,6 +25,8 @@ def create(name: str, parent: Path) -> Path:
         raise BadOption(f"{folder} exists already; choose another name or remove it")
     if _is_taken(name.replace("-", "_")):
         raise BadOption(f"{name!r} is a word of Python or a module that is there already; choose another name")
+    if name in {point.name for point in installed()}:
+        raise BadOption(f"an algorithm {name!r} is installed already; choose another name")
     draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
     try:
         _fill(draft, name)

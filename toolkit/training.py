@@ -23,7 +23,7 @@ import click
 
 from toolkit import environment, machine
 from toolkit.environment import OPT_ML, TrainingJob
-from toolkit.errors import BadChannel, BadOption, ToolkitError
+from toolkit.errors import AlgorithmFault, BadChannel, BadOption, ToolkitError
 
 LABEL_SIZE = 1  # columns of labels in front, where the content type does not say: SageMaker's default in training
 LOG_FORMAT = "[%(asctime)s %(levelname)s] %(message)s"
@@ -173,8 +173,15 @@ class Progress:
 
 
 def save(algorithm, job: TrainingJob, stopped: bool) -> None:
-    """Writes the model; of a job that was stopped before its first model, the folder stays empty."""
+    """Writes the model; of a job that was stopped before its first model, the folder stays empty.
+
+    Raises AlgorithmFault where nobody stopped the job and yet an array is not there.
+    """
     if not algorithm.is_fitted:
+        if not stopped:
+            raise AlgorithmFault(
+                f"algorithm {algorithm.name!r} must learn {', '.join(algorithm.arrays)}; not all are set"
+            )
         log.warning("stopped before there was a first model; nothing is saved")
         return
     draft = job.model_dir / ".draft"

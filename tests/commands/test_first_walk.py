@@ -128,7 +128,7 @@ def test_train_takes_every_column_for_a_feature_where_nothing_is_said(folder):
         (("serve", "nothing", "--algorithm", "kmeans"), "no model nothing; it must be a model.tar.gz or a folder"),
         (
             ("invoke", "nothing"),
-            "nothing must be a file whose ending tells its content type; else name it with --content-type",
+            "no file nothing",
         ),
         (
             ("invoke", "data.csv", "--url", "http://127.0.0.1:9"),
@@ -141,6 +141,11 @@ def test_train_takes_every_column_for_a_feature_where_nothing_is_said(folder):
         ),
         (("init", "class"), "'class' is a word of Python or a module that is there already; choose another name"),
         (("init", "numpy"), "'numpy' is a word of Python or a module that is there already; choose another name"),
+        (("init", "kmeans"), "an algorithm 'kmeans' is installed already; choose another name"),
+        (
+            ("convert", "data.csv", "data.csv"),
+            "data.csv must be another file than those that are read; it is one of them",
+        ),
         (
             ("init", "My Algorithm"),
             "the name must be lower-case words joined by dashes, such as my-algorithm; got 'My Algorithm'",
@@ -149,6 +154,53 @@ def test_train_takes_every_column_for_a_feature_where_nothing_is_said(folder):
 )
 def test_a_command_that_cannot_be_done_says_why(folder, arguments, sentence):
     assert byoa(*arguments, folder=folder, status=1).splitlines()[-1] == f"byoa: {sentence}"
+
+
+def test_train_names_files_as_they_were_given(folder):
+    (folder / "header.csv").write_text("a,b\n1,2\n")
+    options = ("-p", "k=1", "--output", "run")
+    told = "CSV line 1 field 1 must be a finite number; got 'a'; the format has no header line"
+    (folder / "many").mkdir()
+    (folder / "many" / "header.csv").write_text("a,b\n1,2\n")
+    for given, named in (("header.csv", "header.csv"), ("many", "many/header.csv")):
+        output = byoa("train", "kmeans", "--train", given, *options, folder=folder, status=1)
+        assert output.endswith(f"byoa: {named}: {told}\n")
+
+
+def test_train_says_what_is_read_where_no_ending_tells(folder):
+    (folder / "data.txt").write_text("1,2\n")
+    output = byoa("train", "kmeans", "--train", "data.txt", "-p", "k=1", "--output", "run", folder=folder, status=1)
+    assert output.startswith(
+        "channel train: data.txt as application/x-recordio-protobuf, "
+        "which kmeans reads where nothing is said (--content-type says)\n"
+    )
+    assert output.splitlines()[-1].startswith("byoa: data.txt: RecordIO record 1 ")
+
+
+def test_a_hung_up_terminal_ends_a_server_and_leaves_nothing(folder):
+    byoa("train", "kmeans", "--train", "data.csv", "-p", "k=2", "--output", "run", folder=folder)
+    variables = os.environ | {"TMPDIR": str(folder / "tmp")}
+    (folder / "tmp").mkdir()
+    command = [BYOA, "serve", "run/model.tar.gz", "--algorithm", "kmeans", "--port", "18341"]
+    server = subprocess.Popen(command, cwd=folder, env=variables)
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            if urllib.request.urlopen("http://127.0.0.1:18341/ping", timeout=2).status == 200:
+                break
+        time.sleep(0.05)
+    server.send_signal(signal.SIGHUP)
+    assert server.wait(30) == 0
+    assert list((folder / "tmp").iterdir()) == []
+
+
+def test_a_compressed_file_is_sent_as_what_it_holds(folder):
+    ndarrays.write(folder / "model_algo-1", [np.array([[0, 0], [9, 9]], dtype="float32")])
+    (folder / "model").mkdir()
+    (folder / "model_algo-1").rename(folder / "model" / "model_algo-1")
+    subprocess.run(["gzip", "data.csv"], cwd=folder, check=True)
+    with serving(folder / "model", "--algorithm", "kmeans") as url:
+        answer = json.loads(byoa("invoke", "data.csv.gz", "--url", url, folder=folder))
+    assert len(answer["predictions"]) == len(ROWS)
 
 
 def test_a_model_is_served_and_invoked(folder):

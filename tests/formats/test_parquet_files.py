@@ -94,7 +94,4 @@ except Exception as error:
     print(type(error).__name__, error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert (
-        done.stdout
-        == "BadContentType content type 'application/x-parquet' needs pyarrow: pip install 'byoa[parquet]'\n"
-    )
+    assert done.stdout == "BadContentType content type 'application/x-parquet' needs pyarrow: pip install pyarrow\n"

@@ -40,7 +40,10 @@ def command(source, target, from_type, to_type, feature_dim, without_labels) -> 
     """
     channel = Input("IN", source, from_type or _known(source, "--from"))
     to_type = to_type or _known(target, "--to")
-    length = sum(path.stat().st_size for path in data_files(source))
+    files = data_files(source)
+    if target.resolve() in {path.resolve() for path in files}:
+        raise BadOption(f"{target} must be another file than those that are read; it is one of them")
+    length = sum(path.stat().st_size for path in files)
     with click.progressbar(length=length, label=f"{source} -> {target}") as bar:
         batches = channels.mini_batches(channel, _rows_per_batch, 0, n_features=feature_dim, progress=bar.update)
         rows = (Dataset(data.X) if without_labels else data for _, data in batches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -10,6 +11,8 @@ import click
 
 from toolkit.errors import BadOption, UserError
 from toolkit.formats.endings import content_type_of
+
+GZIP = b"\x1f\x8b"
 
 
 @click.command()
@@ -24,14 +27,20 @@ def command(file: Path, url: str, content_type: str | None, accept: str) -> None
     byoa invoke data.csv
     byoa invoke data.json --url http://127.0.0.1:8081 --accept application/jsonlines
     """
+    if not file.is_file():
+        raise BadOption(f"no file {file}")
     content_type = content_type or content_type_of(file)
-    if not content_type or not file.is_file():
-        raise BadOption(f"{file} must be a file whose ending tells its content type; else name it with --content-type")
+    if not content_type:
+        raise BadOption(f"the ending of {file} tells no content type; name it with --content-type")
     if not url.startswith(("http://", "https://")):
         raise BadOption(f"option --url must be an address such as http://127.0.0.1:8080; got {url!r}")
     headers = {"Content-Type": content_type, "Accept": accept}
-    request = urllib.request.Request(f"{url.rstrip('/')}/invocations", file.read_bytes(), headers)
-    click.get_binary_stream("stdout").write(_send(request))
+    body = file.read_bytes()
+    if body.startswith(GZIP):  # a server takes a body as it is
+        body = gzip.decompress(body)
+    click.get_binary_stream("stdout").write(
+        _send(urllib.request.Request(f"{url.rstrip('/')}/invocations", body, headers))
+    )
 
 
 def _send(request: urllib.request.Request) -> bytes:

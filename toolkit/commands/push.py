@@ -25,7 +25,7 @@ def command(algorithm, image, repository, tag, region, platform, registry, engin
     byoa push kmeans
     byoa push kmeans --region eu-central-1 --repository teams/kmeans --tag 2
 
-    The address is what CreateModel and CreateTrainingJob take as the image. Needs boto3: pip install 'byoa[images]'.
+    The address is what CreateModel and CreateTrainingJob take as the image. Needs boto3.
     """
     find(algorithm)
     image, repository = image or f"{algorithm}:latest", repository or algorithm

@@ -15,7 +15,7 @@ from toolkit import archive
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--algorithm", required=True, help="Name of the algorithm that made the model.")
-@click.option("--port", default=8080, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port to listen on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes; by default as CPU and memory allow.")
 def command(model: Path, algorithm: str, port: int, host: str, workers: int | None) -> None:
@@ -34,6 +34,6 @@ def command(model: Path, algorithm: str, port: int, host: str, workers: int | No
 def _run(program: list[str]) -> int:
     """Runs the program, passing on a request to stop, and waits for its end."""
     process = subprocess.Popen(program, start_new_session=True)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: process.terminate())
     return process.wait()

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from toolkit import local_training
-from toolkit.algorithm import find
+from toolkit.algorithm import Algorithm, find
 from toolkit.cli_options import declared_type, pairs
 from toolkit.local_training import Source
 
@@ -43,7 +43,13 @@ def command(algorithm, train, test, channel, content_type, hyperparameter, outpu
     )
     sources = {name: Source(path, content_type or declared_type(plugin, path)) for name, path in paths.items()}
     for name, source in sources.items():
-        click.echo(f"channel {name}: {source.path} as {source.content_type or 'the algorithm reads it by default'}")
+        click.echo(f"channel {name}: {source.path} as {source.content_type or default_type(plugin, name)}")
     model = local_training.run(algorithm, sources, hyperparameters, output)
     click.echo(f"{model}  ({model.stat().st_size:,} bytes)")
     click.echo(f"next: byoa serve {model} --algorithm {algorithm}")
+
+
+def default_type(plugin: type[Algorithm], channel: str) -> str:
+    """The content type of a channel whose files' ending tells none, and that it is the algorithm's."""
+    declared = {declared.name: declared.content_type for declared in plugin.channels}
+    return f"{declared.get(channel, 'unknown')}, which {plugin.name} reads where nothing is said (--content-type says)"

@@ -63,7 +63,7 @@ def find_python() -> str:
 
 def find_packages() -> str:
     """The packages that the core needs."""
-    return _find_distributions(_requirements().get(None, []), f"pip install {DISTRIBUTION}")
+    return _find_distributions(_requirements().get(None, []))
 
 
 def find_programs() -> str:
@@ -84,7 +84,7 @@ def find_algorithms() -> str:
             raise Missing(f"algorithm {point.name!r} of {point.value} cannot be imported: {error}") from error
         names.append(point.name)
     if not names:
-        raise Missing(f"an algorithm; pip install {DISTRIBUTION} brings three, 'byoa init' starts your own")
+        raise Missing("an algorithm; three come with byoa, install it again; 'byoa init' starts your own")
     return f"algorithms {', '.join(names)}"
 
 
@@ -145,8 +145,7 @@ def _extras() -> Iterator[Need]:
     """A need for each of the distribution's extras."""
     for extra, names in _requirements().items():
         if extra is not None:
-            how = f"pip install '{DISTRIBUTION}[{extra}]'"
-            yield Need(f"extra {extra}", lambda names=names, how=how: _find_distributions(names, how))
+            yield Need(f"extra {extra}", lambda names=names: _find_distributions(names))
 
 
 def _requirements() -> dict[str | None, list[str]]:
@@ -159,7 +158,7 @@ def _requirements() -> dict[str | None, list[str]]:
     return found
 
 
-def _find_distributions(names: list[str], how: str) -> str:
+def _find_distributions(names: list[str]) -> str:
     there, absent = [], []
     for name in names:
         try:
@@ -167,5 +166,5 @@ def _find_distributions(names: list[str], how: str) -> str:
         except metadata.PackageNotFoundError:
             absent.append(name)
     if absent:
-        raise Missing(f"{', '.join(absent)}: {how}")
+        raise Missing(f"{', '.join(absent)}: pip install {' '.join(absent)}")
     return ", ".join(there)

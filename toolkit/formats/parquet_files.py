@@ -1,6 +1,6 @@
 """`application/x-parquet`, for training: columns of numbers, read a batch of rows at a time by pyarrow.
 
-Leading label columns are as in CSV, as XGBoost's container has them too. Needs `pip install 'byoa[parquet]'`.
+Leading label columns are as in CSV, as XGBoost's container has them too. Needs pyarrow.
 """
 
 from __future__ import annotations
@@ -60,6 +60,6 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        needed = "content type 'application/x-parquet' needs pyarrow: pip install 'byoa[parquet]'"
+        needed = "content type 'application/x-parquet' needs pyarrow: pip install pyarrow"
         raise BadContentType(needed) from error
     return pyarrow, pyarrow.parquet

@@ -48,7 +48,7 @@ log = logging.getLogger("byoa.serving")
 @click.option("--algorithm", help="Name of the algorithm; an image says it by the variable ALGORITHM.")
 @click.option("--opt-ml", type=Path, default=OPT_ML, show_default=True, help="The model is in its folder model.")
 @click.option("--model-dir", type=Path, help="Folder of the model, in place of OPT_ML/model.")
-@click.option("--port", type=int, help="Port; else SAGEMAKER_BIND_TO_PORT, else 8080.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port; else SAGEMAKER_BIND_TO_PORT, else 8080.")
 @click.option("--host", help="Address to listen on; else SERVER_HOST, else 127.0.0.1.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; else as CPU and memory allow.")
 def main(algorithm, opt_ml, model_dir, port, host, workers) -> None:
