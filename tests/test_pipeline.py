@@ -103,6 +103,10 @@ def test_a_failed_stage_is_named_and_the_next_run_goes_on_there(kmeans, tmp_path
     assert len(os.listdir(tmp_path / "p" / ".stages")) == 1
     file.write_text(COPYING.format(rows="1,2", model=tmp_path / "model"))
     assert run(file) == [("rows", True), ("scores", True)]
+    file.write_text(COPYING.format(rows="1,2,3", model=tmp_path / "model"))
+    with pytest.raises(UserError):
+        run(file)
+    assert sorted(os.listdir(tmp_path / "p")) == [".stages", "rows"]  # not what another run made of other rows
 
 
 def test_a_changed_input_file_runs_its_stages_again(kmeans, tmp_path):

@@ -244,13 +244,20 @@ def test_a_job_that_is_stopped_before_its_first_model_saves_nothing(opt_ml):
     assert list((opt_ml / "model").iterdir()) == []
 
 
-def test_a_defect_in_a_plugin_is_told_with_its_trace(opt_ml, tmp_path_factory, monkeypatch):
+@pytest.mark.parametrize(
+    ("learns", "sentence"),
+    [
+        ("return 1 / 0", "ZeroDivisionError: division by zero"),
+        ("self.a_ = X", "algorithm 'faulty' must learn a_, b_; not all are set"),
+    ],
+)
+def test_a_defect_in_a_plugin_is_told_with_its_trace(opt_ml, tmp_path_factory, monkeypatch, learns, sentence):
     package = tmp_path_factory.mktemp("plugin")
     (package / "faulty.py").write_text(
         "from toolkit.algorithm import Algorithm\n"
         "class Faulty(Algorithm):\n"
-        "    name = 'faulty'\n    arrays = ('a_',)\n"
-        "    def fit(self, X, y=None):\n        return 1 / 0\n"
+        "    name = 'faulty'\n    arrays = ('a_', 'b_')\n"
+        f"    def fit(self, X, y=None):\n        {learns}\n"
     )
     information = package / "faulty-1.0.dist-info"
     information.mkdir()
@@ -260,8 +267,8 @@ def test_a_defect_in_a_plugin_is_told_with_its_trace(opt_ml, tmp_path_factory, m
     add_channel(opt_ml, "train", {"a.csv": csv(ROWS)})
     status, output = run(opt_ml, "faulty")
     assert status == 1
-    assert failure(opt_ml) == "ZeroDivisionError: division by zero"
-    assert "return 1 / 0" in output
+    assert failure(opt_ml) == sentence
+    assert sentence in output
 
 
 def test_an_algorithm_that_nobody_named_is_asked_for(opt_ml, monkeypatch):
