@@ -1,14 +1,12 @@
 """Files go back and forth between byoa and the real MXNet 1.9.1, which lives in an environment of its own."""
 
-import json
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from toolkit import archive, ndarrays
-from toolkit.serving import inference
+from toolkit import ndarrays
 
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / ".envs" / "mxnet" / "bin" / "python"
@@ -82,23 +80,3 @@ def test_what_is_written_mxnet_reads(folder, name):
     with np.load(folder / f"{name}.read.npz") as read:
         found = dict(read)
     assert_same(found if isinstance(CASES[name], dict) else list(found.values()), CASES[name])
-
-
-def test_centroids_of_scikit_learn_saved_by_mxnet_are_served_as_they_are(tmp_path):
-    """A model.tar.gz made as SageMaker's users make one: mxnet saves a list of one array, tar packs it."""
-    from sklearn.cluster import KMeans
-    from sklearn.datasets import load_digits
-
-    digits = load_digits().data / 16
-    fitted = KMeans(10, n_init=1, random_state=0).fit(digits)
-    save_npz(tmp_path / "model_algo-1.npz", [fitted.cluster_centers_.astype(np.float32)])
-    run_mxnet(tmp_path)
-    (tmp_path / "model_algo-1.mxnet").rename(tmp_path / "model_algo-1")
-    subprocess.run(["tar", "czf", "model.tar.gz", "model_algo-1"], cwd=tmp_path, check=True)
-
-    archive.extract(tmp_path / "model.tar.gz", tmp_path / "model")
-    served = inference.load("kmeans", tmp_path / "model")
-    body = "\n".join(",".join(f"{value:g}" for value in row) for row in digits[:100]).encode()
-    answer = json.loads(served.answer(body, "text/csv", None).body)
-    closest = [prediction["closest_cluster"] for prediction in answer["predictions"]]
-    assert closest == fitted.labels_[:100].tolist()
