@@ -48,4 +48,9 @@ def _fill(folder: Path, name: str) -> None:
     for source in sorted(TEMPLATE.iterdir()):
         if source.is_file():
             text = Template(source.read_text()).safe_substitute(values)  # the Dockerfile has variables of its own
-            (folder / source.name.replace("module", module)).write_text(text)
+            (folder / _named(source.name, module)).write_text(text)
+
+
+def _named(template: str, module: str) -> str:
+    """The name that a template's file gets; hidden ones are not hidden among the templates."""
+    return f".{template}" if template.endswith("ignore") else template.replace("module", module)

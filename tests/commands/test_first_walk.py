@@ -254,6 +254,7 @@ def test_a_package_made_by_init_keeps_the_contract(folder):
     assert output.endswith("next: pip install -e nearest-mean && pytest nearest-mean\n")
     package = folder / "nearest-mean"
     assert sorted(path.name for path in package.iterdir()) == [
+        ".dockerignore",
         "Dockerfile",
         "README.md",
         "nearest_mean.py",
