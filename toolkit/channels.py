@@ -22,14 +22,13 @@ from typing import BinaryIO
 from toolkit.dataset import Dataset, concatenate
 from toolkit.environment import Input
 from toolkit.errors import BadChannel, BadContentType, BadPayload, UserError
-from toolkit.files import data_files
+from toolkit.files import GZIP, data_files
 from toolkit.formats import framing, media_types, table
 from toolkit.formats.readers import Reader
 
 HELD_BYTES = 200_000_000  # of decoded mini-batches that a Passes keeps for the next pass
 FIFO_SECONDS = 600  # how long a FIFO may take to appear
 RECORDIO = "application/x-recordio-protobuf"
-_GZIP = b"\x1f\x8b"
 
 Key = tuple[int, int]
 RowsPerBatch = Callable[[int], int]
@@ -192,7 +191,7 @@ def _wait_for(fifo: Path, channel: Input) -> None:
 
 
 def _decompressed(file: BufferedReader) -> BinaryIO:
-    return gzip.GzipFile(fileobj=file) if file.peek(2).startswith(_GZIP) else file
+    return gzip.GzipFile(fileobj=file) if file.peek(2).startswith(GZIP) else file
 
 
 def _read(source: _Source, reader: Reader, progress: Callable[[int], None] | None = None) -> Iterator[Dataset]:

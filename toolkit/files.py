@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 from toolkit.errors import BadOption
 
+GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:

@@ -118,7 +118,7 @@ def _as_given(text: str, root: Path, sources: Mapping[str, Source]) -> str:
     """The text with each path below the job's tree as the user named it."""
     for name, source in sources.items():
         folder = root / "input" / "data" / name
-        for place in (folder / source.path.name, folder):
+        for place in (folder,) if source.path.is_dir() else (folder / source.path.name, folder):
             text = text.replace(str(place), str(source.path))
     return text
 

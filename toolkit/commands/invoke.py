@@ -10,9 +10,8 @@ from pathlib import Path
 import click
 
 from toolkit.errors import BadOption, UserError
+from toolkit.files import GZIP
 from toolkit.formats.endings import content_type_of
-
-GZIP = b"\x1f\x8b"
 
 
 @click.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from toolkit import archive
+from toolkit.local_training import STOPS
 
 
 @click.command()
@@ -34,6 +35,6 @@ def command(model: Path, algorithm: str, port: int, host: str, workers: int | No
 def _run(program: list[str]) -> int:
     """Runs the program, passing on a request to stop, and waits for its end."""
     process = subprocess.Popen(program, start_new_session=True)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in STOPS:
         signal.signal(number, lambda *_: process.terminate())
     return process.wait()

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.dataset import Dataset
+from toolkit.files import GZIP
 from toolkit.formats import table
 
-GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
 JUNK = bytes(range(256)) * 16
 N_ROWS, N_FEATURES, N_CLUSTERS = 1_500, 6, 3
 COPIES, COPIED_BYTES = 500, 200_000_000  # of the sample's files, for a training run that lasts
